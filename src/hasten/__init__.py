@@ -1,0 +1,1 @@
+"""Hasten makes LLM-backed endpoints fast and cheap without making them worse."""
