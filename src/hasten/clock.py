@@ -1,0 +1,79 @@
+"""Time: the only module that reads a clock or sleeps (its virtual twin is ``virtual``).
+
+Owns ``Clock`` and the context variable that carries the one in force. A run
+sets it for its tasks; models, stores, caches and recorders ask
+``current_clock()``. A clock may run at a *speed*: at speed 4 a simulated call
+of 8 s takes 2 real seconds and is still recorded as 8 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ClockKind = Literal["real", "virtual"]
+
+
+class Clock:
+    """The real clock, at ``speed`` times its pace. All times are seconds.
+
+    ``now()`` is seconds since the Unix epoch and ``monotonic()`` never goes
+    back; both advance ``speed`` seconds for each second on the wall.
+    """
+
+    kind: ClockKind = "real"
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if speed <= 0:
+            message = f"speed must be above 0, not {speed}"
+            raise ValueError(message)
+        self.speed = speed
+        self._epoch_s = time.time()
+        self._origin_s = time.perf_counter()
+
+    def monotonic(self) -> float:
+        """Return seconds since this clock was made; for durations."""
+        return (time.perf_counter() - self._origin_s) * self.speed
+
+    def now(self) -> float:
+        """Return seconds since the Unix epoch; for timestamps and ages."""
+        if self.speed == 1.0:
+            return time.time()
+        return self._epoch_s + self.monotonic()
+
+    def loop_delay(self, seconds: float) -> float:
+        """Return how long the event loop must wait for ``seconds`` of this clock to pass."""
+        return seconds / self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until ``seconds`` of this clock have passed."""
+        await asyncio.sleep(self.loop_delay(seconds))
+
+    def timeout(self, seconds: float | None) -> asyncio.Timeout:
+        """Return ``asyncio.timeout`` in seconds of this clock; ``None`` never fires."""
+        return asyncio.timeout(None if seconds is None else self.loop_delay(seconds))
+
+
+_current: ContextVar[Clock | None] = ContextVar("hasten_clock", default=None)
+_real = Clock()
+
+
+def current_clock() -> Clock:
+    """Return the clock in force here: the run's own, or the real one."""
+    return _current.get() or _real
+
+
+@contextmanager
+def use_clock(clock: Clock) -> Iterator[Clock]:
+    """Put ``clock`` in force for this block and for the tasks started inside it."""
+    token = _current.set(clock)
+    try:
+        yield clock
+    finally:
+        _current.reset(token)

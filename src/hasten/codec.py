@@ -1,0 +1,99 @@
+"""Values to bytes and back, with a format number; never pickle.
+
+Owns the one encoding every store keeps: a format byte, a compression byte, a
+MessagePack body, and Zstandard above ``COMPRESS_ABOVE_BYTES`` where it pays.
+Leaves envelopes, digests and tenants to ``cache/entry``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import msgspec
+
+from hasten.errors import CodecError
+
+if TYPE_CHECKING:
+    import zstandard
+
+T = TypeVar("T")
+
+FORMAT = 1
+"""The format number written today; a reader treats any other as unreadable."""
+
+COMPRESS_ABOVE_BYTES = 2_048
+_PLAIN, _ZSTD = 0, 1
+_HEADER_BYTES = 2
+
+
+def encode(value: object) -> bytes:
+    """Return ``value`` as bytes.
+
+    Takes what MessagePack carries, plus msgspec structs, dataclasses, dates,
+    and pydantic models (as their fields). Raises ``CodecError`` for anything else.
+    """
+    try:
+        body = _encoder().encode(value)
+    except (TypeError, OverflowError, ValueError) as error:
+        message = f"a {type(value).__name__} cannot be stored: {error}"
+        raise CodecError(message) from error
+    if len(body) > COMPRESS_ABOVE_BYTES:
+        packed = _compressor().compress(body)
+        if len(packed) < len(body):
+            return bytes((FORMAT, _ZSTD)) + packed
+    return bytes((FORMAT, _PLAIN)) + body
+
+
+@overload
+def decode(data: bytes) -> Any: ...
+@overload
+def decode(data: bytes, as_type: type[T]) -> T: ...
+def decode(data: bytes, as_type: Any = Any) -> Any:
+    """Return the value that ``encode`` made ``data`` from, checked against ``as_type``.
+
+    Raises ``CodecError`` for another format number, broken bytes, or a value of another type.
+    """
+    if len(data) < _HEADER_BYTES or data[0] != FORMAT or data[1] not in (_PLAIN, _ZSTD):
+        message = f"not in format {FORMAT}: starts with {data[:_HEADER_BYTES].hex() or 'nothing'}"
+        raise CodecError(message)
+    try:
+        body = data[_HEADER_BYTES:]
+        if data[1] == _ZSTD:
+            body = _decompress(body)
+        if hasattr(as_type, "model_validate"):
+            return as_type.model_validate(msgspec.msgpack.decode(body))
+        return msgspec.msgpack.decode(body, type=as_type)
+    except (msgspec.MsgspecError, ValueError, EOFError) as error:
+        message = f"broken bytes: {error}"
+        raise CodecError(message) from error
+
+
+def _plain(value: object) -> object:
+    """Give msgspec the fields of a pydantic model; refuse anything else by raising."""
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        message = f"objects of type {type(value).__name__} have no portable form"
+        raise TypeError(message)
+    return dump(mode="json")
+
+
+@cache
+def _encoder() -> msgspec.msgpack.Encoder:
+    return msgspec.msgpack.Encoder(enc_hook=_plain)
+
+
+@cache
+def _compressor() -> zstandard.ZstdCompressor:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=1)
+
+
+def _decompress(body: bytes) -> bytes:
+    import zstandard
+
+    try:
+        return zstandard.ZstdDecompressor().decompress(body)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,1 @@
+"""RUN STEPS: steps, graphs, the pure schedule, attempts and runs."""

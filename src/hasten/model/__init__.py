@@ -1,0 +1,1 @@
+"""TALK TO MODELS: the interface, the wrappers around it, and the wires."""

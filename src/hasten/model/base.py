@@ -1,0 +1,128 @@
+"""What a model is: it answers a ``Request`` with a ``Response`` or a stream of ``Chunk``.
+
+Owns the interface and its records, in nobody's wire format. Leaves formats to
+the wires (``openai``, ``simulated``) and everything between caller and wire to
+one wrapper a file. Graph steps, applications and the gateway call it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from hasten.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """One call the model asks for; ``arguments`` is the JSON text as it came."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One turn. ``tool_call_id`` says which call a ``tool`` turn answers."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One question to a model.
+
+    ``schema`` asks for JSON that satisfies this JSON Schema. ``task`` names what
+    it is for, in traces and when a model is chosen per task; it never reaches
+    the wire. ``extra`` holds provider fields passed through untouched.
+    """
+
+    messages: tuple[Message, ...]
+    model: str = ""
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    task: str = ""
+    extra: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it, and a frozen request shares it
+
+    @classmethod
+    def ask(cls, prompt: str, *, system: str = "", **fields: Any) -> Request:
+        """Build the common request: one user turn, after a system turn if there is one."""
+        turns = (Message("system", system),) if system else ()
+        return cls(messages=(*turns, Message("user", prompt)), **fields)
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens as the provider counted them; ``cached_tokens_in`` came from its prompt cache."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached_tokens_in: int = 0
+
+
+class Response(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A whole answer. ``simulated`` is true when no real model wrote it."""
+
+    text: str
+    model: str
+    usage: Usage = Usage()
+    finish_reason: FinishReason = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
+    id: str = ""
+    simulated: bool = False
+
+
+class Chunk(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A piece of an answer. The last one, and only it, carries ``response``: the whole answer."""
+
+    text: str = ""
+    response: Response | None = None
+
+
+class Model(ABC):
+    """Answers requests. Raises ``ModelError`` only; foreign errors stop at the wire.
+
+    ``stream`` is the one method a model must have. It yields pieces as they
+    come and ends with the chunk that carries the whole ``Response``; a stream
+    that breaks before raises ``ModelUnavailable``.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Who answers when a request names no model."""
+
+    @abstractmethod
+    def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Answer piece by piece."""
+
+    async def complete(self, request: Request) -> Response:
+        """Answer whole. A wire that has a plain call overrides this."""
+        async for chunk in self.stream(request):
+            if chunk.response is not None:
+                return chunk.response
+        message = f"the stream of {self.name} ended without its last chunk"
+        raise ModelUnavailable(message, model=self.name)
+
+    async def close(self) -> None:
+        """Give back connections; a model that holds none does nothing."""
+
+
+def count_tokens(text: str) -> int:
+    """Estimate the tokens of ``text``: a token for every 4 bytes of UTF-8, at least one if any.
+
+    The rule of thumb of the providers' own pages for English; never used where
+    the provider's count is known.
+    """
+    return (len(text.encode()) + 3) // 4

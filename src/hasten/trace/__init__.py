@@ -1,0 +1,1 @@
+"""WHAT HAPPENED: spans, events, recording, the log of runs, reports and exports."""
