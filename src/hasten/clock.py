@@ -69,6 +69,11 @@ def current_clock() -> Clock:
     return _current.get() or _real
 
 
+def set_clock(clock: Clock) -> None:
+    """Put ``clock`` in force for this task and the tasks it starts."""
+    _current.set(clock)
+
+
 @contextmanager
 def use_clock(clock: Clock) -> Iterator[Clock]:
     """Put ``clock`` in force for this block and for the tasks started inside it."""

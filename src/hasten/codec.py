@@ -69,6 +69,18 @@ def decode(data: bytes, as_type: Any = Any) -> Any:
         raise CodecError(message) from error
 
 
+def to_plain(value: object) -> Any:
+    """Return ``value`` as what JSON can carry: dicts, lists, strings, numbers.
+
+    Raises ``CodecError`` for a value that has no such form.
+    """
+    try:
+        return msgspec.to_builtins(value, enc_hook=_plain)
+    except (TypeError, ValueError) as error:
+        message = f"a {type(value).__name__} has no plain form: {error}"
+        raise CodecError(message) from error
+
+
 def _plain(value: object) -> object:
     """Give msgspec the fields of a pydantic model; refuse anything else by raising."""
     dump = getattr(value, "model_dump", None)

@@ -46,7 +46,10 @@ class HastenError(Exception):
 
 
 class InvalidInput(HastenError):
-    """An input the caller must change; ``field`` names it and ``allowed`` says what would do."""
+    """An input the caller must change; ``field`` names it and ``allowed`` says what would do.
+
+    When several are wrong, ``others`` holds the rest.
+    """
 
     code = "invalid_input"
 
@@ -57,6 +60,7 @@ class InvalidInput(HastenError):
         self.field = field
         self.value = value
         self.allowed = tuple(allowed)
+        self.others: tuple[InvalidInput, ...] = ()
 
 
 class NotFound(HastenError):

@@ -1,0 +1,43 @@
+"""Side by side inside a step: the sections of one answer, the calls of one tool.
+
+Owns ``together``; steps of a graph run side by side by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+
+async def together(*work: Coroutine[Any, Any, T], limit: int | None = None) -> list[T]:
+    """Run ``work`` side by side, at most ``limit`` at once; return the values in its order.
+
+    The first error cancels the rest and is raised as it is.
+    """
+    gate = asyncio.Semaphore(limit or max(len(work), 1))
+
+    async def pass_gate(one: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await one
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(pass_gate(one)) for one in work]
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
+    finally:
+        for one in work:
+            one.close()
+    return [task.result() for task in tasks]
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
