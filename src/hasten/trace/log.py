@@ -17,7 +17,7 @@ import msgspec
 from hasten.errors import NotFound, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from hasten.trace.event import RunEvent, RunRecord
     from hasten.trace.recorder import Recorder
@@ -52,13 +52,19 @@ class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sink(Protocol):
-    """Keeps runs, their events and their spans. ``StoreUnavailable`` when it cannot."""
+    """Keeps runs, their events and their spans. ``StoreUnavailable`` when it cannot.
+
+    ``hasten.testing.sink_contract`` says the same in checks that every sink passes.
+    """
 
     async def save_run(self, run: RunRecord) -> None:
         """Insert or replace the run's own line."""
 
     async def append(self, events: Sequence[RunEvent]) -> None:
-        """Keep numbered events of one run, in order; all of them or none."""
+        """Keep numbered events of one run; all of them or none.
+
+        An event whose number is there already is passed over, so a batch may be sent again.
+        """
 
     async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
         """Keep the spans of a run that has ended."""
@@ -79,13 +85,31 @@ class Sink(Protocol):
         """Return a run's spans in the order they were opened."""
         ...
 
+    async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
+        """Return how many seconds each step took, by its name, newest run first.
+
+        Counts the steps that ended well in the matching runs that are complete.
+        """
+        ...
+
+    async def prune(self, *, before_s: float) -> int:
+        """Drop whole runs that ended before ``before_s``; return how many.
+
+        A run without an end counts from its start: its process died.
+        """
+        ...
+
+    async def erase(self, tenant: str, user: str) -> int:
+        """Delete every run of one person, with its events and spans; return how many runs."""
+        ...
+
 
 class MemorySink:
     """A sink in this process's memory, for tests, the library and virtual time."""
 
     def __init__(self) -> None:
         self._runs: dict[str, RunRecord] = {}
-        self._events: dict[str, list[RunEvent]] = {}
+        self._events: dict[str, dict[int, RunEvent]] = {}
         self._spans: dict[str, list[Span]] = {}
 
     async def save_run(self, run: RunRecord) -> None:
@@ -93,9 +117,13 @@ class MemorySink:
         self._runs[run.run_id] = msgspec.structs.replace(run)
 
     async def append(self, events: Sequence[RunEvent]) -> None:
-        """Keep numbered events of one run, in order."""
-        if events:
-            self._events.setdefault(events[0].run_id, []).extend(events)
+        """Keep numbered events of one run; one that is there already is passed over."""
+        for event in events:
+            if event.seq is None:
+                message = f"an event of run {event.run_id!r} has no number: {event.type}"
+                raise StoreError(message, store="memory")
+        for event in events:
+            self._events.setdefault(event.run_id, {}).setdefault(event.seq or 0, event)
 
     async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
         """Keep the spans of a run that has ended."""
@@ -112,16 +140,59 @@ class MemorySink:
     async def runs(self, which: RunFilter) -> list[RunRecord]:
         """Return the runs that match, newest first."""
         found = [run for run in self._runs.values() if which.matches(run)]
-        found.sort(key=lambda run: run.started_s, reverse=True)
+        found.sort(key=lambda run: (run.started_s, run.run_id), reverse=True)
         return found[: which.limit]
 
     async def events(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
         """Return a run's events numbered above ``after``, in order."""
-        return [event for event in self._events.get(run_id, ()) if (event.seq or 0) > after]
+        kept = self._events.get(run_id, {})
+        return [kept[seq] for seq in sorted(kept) if seq > after]
 
     async def spans(self, run_id: str) -> list[Span]:
         """Return a run's spans in the order they were opened."""
         return list(self._spans.get(run_id, ()))
+
+    async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
+        """Return how many seconds each step took, by its name, newest run first."""
+        found: dict[str, list[float]] = {}
+        for run in await self.runs(msgspec.structs.replace(which, status="complete")):
+            for span in self._spans.get(run.run_id, ()):
+                if span.kind == "step" and span.status == "ok":
+                    found.setdefault(span.name, []).append(span.duration_s)
+        return found
+
+    async def prune(self, *, before_s: float) -> int:
+        """Drop whole runs that ended before ``before_s``; return how many."""
+        return self._drop(
+            run
+            for run in self._runs.values()
+            if (run.started_s if run.ended_s is None else run.ended_s) < before_s
+        )
+
+    async def erase(self, tenant: str, user: str) -> int:
+        """Delete every run of one person, with its events and spans; return how many runs."""
+        return self._drop(
+            run for run in self._runs.values() if run.tenant == tenant and run.user == user
+        )
+
+    def _drop(self, which: Iterable[RunRecord]) -> int:
+        ids = [run.run_id for run in which]
+        for run_id in ids:
+            for kept in (self._runs, self._events, self._spans):
+                kept.pop(run_id, None)
+        return len(ids)
+
+
+async def copy_run(source: Sink, target: Sink, run_id: str) -> None:
+    """Copy one finished run, such as one of virtual time, into another sink.
+
+    Its own line goes last, so a copy that breaks off is not listed. Raises
+    ``NotFound`` when ``source`` has no such run, ``StoreError`` when ``target`` cannot keep it.
+    """
+    run = await source.run(run_id)
+    await target.append(await source.events(run_id))
+    await target.save_spans(run_id, await source.spans(run_id))
+    await target.save_run(run)
 
 
 class RunLog:
