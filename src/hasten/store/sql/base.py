@@ -1,0 +1,117 @@
+"""What every SQL database of ours looks like: two calls, one deadline, one family of errors.
+
+Owns ``SqlStore``, the interface ``sink``, ``store/keys`` and later rooms work
+through, and the one place where a driver's errors become ours. Leaves reaching
+the database to ``sqlite`` and ``postgres``, and choosing between them to ``open``.
+
+Work is a plain function of a SQLAlchemy ``Connection``. It runs in one
+transaction, in a worker thread (SQLite) or on the event loop (PostgreSQL), so
+it must only use that connection, and since an unavailable store leaves open
+whether a write went through, it must be harmless to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from sqlalchemy import exc
+
+from hasten.errors import StoreError, StoreUnavailable
+from hasten.store.breaker import StoreBreaker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqlPolicy:
+    """Deadlines, in real seconds whatever clock a run has, and the size of the pool.
+
+    ``call_s`` bounds one read or write from asking to answer, ``upkeep_s`` the
+    upgrade at start and the return of freed space. An unavailable database is
+    left alone for ``rest_s``.
+    """
+
+    connect_s: float = 5.0
+    call_s: float = 5.0
+    upkeep_s: float = 60.0
+    rest_s: float = 1.0
+    pool_size: int = 10
+
+
+class SqlStore(ABC):
+    """A database. ``name`` says which, without its password."""
+
+    driver_error: ClassVar[type[Exception]] = exc.DBAPIError
+    """What the driver raises where SQLAlchemy does not wrap it."""
+
+    def __init__(self, name: str, policy: SqlPolicy) -> None:
+        self.name = name
+        self.policy = policy
+        self.breaker = StoreBreaker(name, policy.rest_s)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what ``work`` reads. Raises ``StoreUnavailable`` in time, ``StoreError``."""
+        return await self._call(work, is_write=False)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction that is durable once this returns its value.
+
+        Raises ``StoreUnavailable`` within the deadline, in which case the
+        transaction may or may not have been made, and ``StoreError``.
+        """
+        return await self._call(work, is_write=True)
+
+    async def _call(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
+        with self.breaker.guard():
+            return await self._within(self.policy.call_s, self._run(work, is_write=is_write))
+
+    async def _within(self, deadline_s: float, doing: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await doing
+        except Exception as error:
+            raise self._translate(error, deadline_s) from error
+
+    def _translate(self, error: Exception, deadline_s: float) -> Exception:
+        """Return the error to raise; what ``work`` itself raised stays what it is."""
+        cause = error.orig if isinstance(error, exc.StatementError) else error
+        if isinstance(cause, TimeoutError):
+            message = f"{self.name} did not answer within {deadline_s:g} s"
+            return StoreUnavailable(message, store=self.name)
+        if isinstance(cause, OSError) or self._is_away(cause):
+            return StoreUnavailable(f"{self.name} is not available: {cause}", store=self.name)
+        if isinstance(error, (exc.SQLAlchemyError, self.driver_error)):
+            return StoreError(f"{self.name} refused: {cause}", store=self.name)
+        return error
+
+    @abstractmethod
+    async def migrate(self) -> None:
+        """Connect for the first time and bring the tables up to date. Raises as ``write`` does."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End what is under way, then let go of connections and threads."""
+
+    @abstractmethod
+    async def held_bytes(self) -> int:
+        """Return how many bytes the rows take, freed space not counted."""
+
+    @abstractmethod
+    async def reclaim(self) -> None:
+        """Free the space of deleted rows and let nothing of them stay readable."""
+
+    @abstractmethod
+    async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
+        """Run ``work`` in a transaction; errors are still the driver's."""
+
+    @abstractmethod
+    def _is_away(self, cause: BaseException | None) -> bool:
+        """Whether a driver's error means gone, slow, locked or full: trying later may help."""

@@ -1,0 +1,53 @@
+"""Write many rows at once, the same on SQLite and PostgreSQL.
+
+Owns the two ways rows are put into a table, at most ``BATCH_ROWS`` at a time.
+Called from work that a ``SqlStore`` runs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Executable, Table
+
+BATCH_ROWS = 500
+"""At most so many rows go to the database in one statement."""
+
+Row = dict[str, Any]
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert the rows whose primary key is not there yet, and pass over the others."""
+    _execute(connection, _insert_new(connection.dialect.name, table), rows)
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert each row, or replace the one with its primary key."""
+    _execute(connection, _upsert(connection.dialect.name, table), rows)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Executable:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@cache
+def _upsert(dialect: str, table: Table) -> Executable:
+    insert = _insert(dialect, table)
+    new = {column.name: insert.excluded[column.name] for column in table.columns}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def _execute(connection: Connection, insert: Executable, rows: Sequence[Row]) -> None:
+    for first in range(0, len(rows), BATCH_ROWS):
+        connection.execute(insert, rows[first : first + BATCH_ROWS])

@@ -1,0 +1,64 @@
+"""From a URL to an open database with its tables up to date.
+
+Owns which URLs are understood. ``wire`` calls ``open_sql`` at start, ``cli`` for
+its ``db`` and ``keys`` verbs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from hasten.errors import SettingsError
+from hasten.store.sql.base import SqlPolicy, SqlStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+
+def sql_url(text: str) -> URL:
+    """Return the URL with our driver in it. Raises ``SettingsError`` for any other database.
+
+    Understands ``sqlite:///relative``, ``sqlite:////absolute``, ``sqlite://``
+    (in memory), ``postgresql://`` and ``postgres://``, with or without our
+    driver's name, and libpq's ``sslmode``, which our driver calls ``ssl``.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        message = f"not a database URL: {error}"
+        raise SettingsError(message) from error
+    if url.drivername in ("sqlite", "sqlite+aiosqlite"):
+        return url.set(drivername="sqlite", database=url.database or ":memory:")
+    if url.drivername in ("postgres", "postgresql", "postgresql+asyncpg"):
+        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+        return url.set(drivername="postgresql+asyncpg", query=query)
+    message = f"no database of the kind {url.drivername!r}: use sqlite:/// or postgresql://"
+    raise SettingsError(message)
+
+
+async def open_sql(url: str, policy: SqlPolicy | None = None) -> SqlStore:
+    """Return the database at ``url``, connected and its tables up to date; ``close()`` it.
+
+    Raises ``SettingsError`` for a URL of another kind, ``StoreUnavailable`` when
+    it does not answer, ``StoreError`` when it refuses, ``MissingExtra``
+    when PostgreSQL's driver is not installed.
+    """
+    parts, policy = sql_url(url), policy or SqlPolicy()
+    store: SqlStore
+    if parts.drivername == "sqlite":
+        from hasten.store.sql.sqlite import SqliteStore
+
+        store = SqliteStore(parts.database or "", policy)
+    else:
+        from hasten.store.sql.postgres import PostgresStore
+
+        store = PostgresStore(parts, policy)
+    try:
+        await store.migrate()
+    except BaseException:
+        await store.close()
+        raise
+    return store

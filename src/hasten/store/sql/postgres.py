@@ -1,0 +1,116 @@
+"""PostgreSQL through asyncpg: a pool, one transaction a call, every call under its deadline.
+
+Owns the pool. Leaves deadlines and errors to ``base``, meaning to whoever
+brings the work. A pooled connection is pinged before it is lent, so a server
+that was restarted costs nobody an error; one that is frozen costs the deadline
+once, then the breaker answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import URL, Select, Table, Text, func, literal, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from hasten.errors import MissingExtra
+from hasten.store.sql.base import SqlPolicy, SqlStore
+from hasten.store.sql.migrate import migrate
+from hasten.store.sql.schema import JsonText, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy.exc import DBAPIError
+
+T = TypeVar("T")
+
+_UPGRADE_LOCK = 0x68617374656E
+"""The advisory lock of whoever upgrades the tables: the word ``hasten`` as a number."""
+
+ROW_BYTES = 100
+"""What a row takes besides its texts, roughly: its header, its numbers, its index entries."""
+
+_TEXTS = (Text, JsonText)
+
+_AWAY_CLASSES = {"08", "40", "53", "55", "57"}
+"""SQLSTATE classes that pass: connection, rollback, resources, state, operator's intervention."""
+
+
+class PostgresStore(SqlStore):
+    """The database at ``url``, whose driver is ``postgresql+asyncpg``."""
+
+    def __init__(self, url: URL, policy: SqlPolicy) -> None:
+        super().__init__(url.render_as_string(hide_password=True), policy)
+        settings = {
+            "application_name": "hasten",
+            "statement_timeout": str(round(policy.call_s * 1e3)),
+        }
+        try:
+            self._engine = create_async_engine(
+                url,
+                pool_size=policy.pool_size,
+                max_overflow=0,
+                pool_timeout=policy.connect_s,
+                pool_pre_ping=True,
+                connect_args={"timeout": policy.connect_s, "server_settings": settings},
+            )
+        except ModuleNotFoundError as error:
+            driver = "asyncpg"
+            raise MissingExtra(driver, "postgres") from error
+
+    async def migrate(self) -> None:
+        """Connect, and bring the tables up to date."""
+        await self._within(self.policy.upkeep_s, self._run(_migrate, is_write=True))
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._engine.dispose()
+
+    async def held_bytes(self) -> int:
+        """Return the bytes of all rows' texts, before PostgreSQL compresses them.
+
+        The tables' files are no measure: they keep their size when rows are deleted.
+        """
+        return await self.read(_held_bytes)
+
+    async def reclaim(self) -> None:
+        """Vacuum, so that the space of deleted rows is used again; the files keep their size."""
+        with self.breaker.guard():
+            await self._within(self.policy.upkeep_s, self._vacuum())
+
+    async def _vacuum(self) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.exec_driver_sql("SET statement_timeout = 0")
+            for table in metadata.sorted_tables:
+                await connection.exec_driver_sql(f"VACUUM {table.name}")
+            await connection.exec_driver_sql("RESET statement_timeout")
+
+    async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:  # noqa: ARG002
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    def _is_away(self, cause: BaseException | None) -> bool:
+        state = getattr(cause, "sqlstate", None)
+        return isinstance(state, str) and state[:2] in _AWAY_CLASSES
+
+
+def _migrate(connection: Connection) -> None:
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+    migrate(connection)
+
+
+def _held_bytes(connection: Connection) -> int:
+    return sum(connection.scalars(_held(table)).one() for table in metadata.sorted_tables)
+
+
+def _held(table: Table) -> Select[int]:
+    """Return the query that adds up one table's texts, and ``ROW_BYTES`` a row for the rest."""
+    row_bytes: ColumnElement[int] = literal(ROW_BYTES)
+    for column in table.columns:
+        if isinstance(column.type, _TEXTS):
+            row_bytes += func.coalesce(func.octet_length(column), 0)
+    return select(func.coalesce(func.sum(row_bytes), 0))

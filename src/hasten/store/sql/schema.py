@@ -1,0 +1,131 @@
+"""The tables, as SQLAlchemy sees them; ``migrations`` brings a database there.
+
+Owns names, types and indexes. Times are seconds since the Unix epoch, JSON is
+kept as text so that SQLite and PostgreSQL hold the same. A run's columns are
+``RunRecord``'s fields, an event's ``RunEvent``'s, a span's ``Span``'s. ``sink``
+and ``store/keys`` query them; a test compares them with a migrated database.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from hasten.codec import to_plain
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+
+class JsonText(TypeDecorator[Any]):
+    """A JSON value as text: U+0000 is escaped, which PostgreSQL's own JSON type refuses."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Encode; half a surrogate pair, which is no UTF-8, stays readable as its escape."""
+        if value is None:
+            return None
+        try:
+            return msgspec.json.encode(value, enc_hook=to_plain).decode()
+        except UnicodeEncodeError:
+            return json.dumps(msgspec.to_builtins(value, enc_hook=to_plain))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Decode."""
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return json.loads(value)
+
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("app", Text, nullable=False),
+    Column("graph", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("clock", Text, nullable=False),
+    Column("speed", Double, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("started_s", Double, nullable=False),
+    Column("ended_s", Double),
+    Column("status", Text, nullable=False),
+    Column("inputs", JsonText, nullable=False),
+    Column("outputs", JsonText, nullable=False),
+    Column("degraded_by", JsonText, nullable=False),
+    Column("error", JsonText),
+    Column("llm_calls", Integer, nullable=False),
+    Column("tool_calls", Integer, nullable=False),
+    Column("cache_hits", Integer, nullable=False),
+    Column("tokens_in", BigInteger, nullable=False),
+    Column("tokens_out", BigInteger, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+    Column("first_text_s", Double),
+    Index("runs_by_start", "started_s", "run_id"),
+    Index("runs_by_tenant", "tenant", "started_s", "run_id"),
+    Index("runs_by_user", "tenant", "user", "started_s", "run_id"),
+    Index("runs_by_app", "app", "started_s", "run_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("span_id", Integer, nullable=False),
+    Column("data", JsonText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+spans = Table(
+    "spans",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("span_id", Integer, primary_key=True, autoincrement=False),
+    Column("parent_id", Integer),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("start_s", Double, nullable=False),
+    Column("end_s", Double),
+    Column("status", Text, nullable=False),
+    Column("attributes", JsonText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_s", Double, nullable=False),
+    Column("revoked_s", Double),
+    Index("keys_by_digest", "digest", unique=True),
+)

@@ -1,0 +1,162 @@
+"""The durable sink: runs, events and spans in SQLite or PostgreSQL.
+
+Owns what is asked of the tables; leaves the rows' form to ``schema`` and the
+database to a ``SqlStore``. ``wire`` makes one, ``trace/log`` writes to it,
+``serve``, ``cli`` and ``plan`` read it.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import Select, delete, func, select
+
+from hasten.errors import NotFound
+from hasten.store.sql.batch import insert_new, upsert
+from hasten.store.sql.schema import events, runs, spans
+from hasten.trace.event import RunEvent, RunRecord
+from hasten.trace.span import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from hasten.store.sql.base import SqlStore
+    from hasten.trace.log import RunFilter
+
+DROP_RUNS = 50
+"""Whole runs are dropped so many to a transaction, and other work goes in between."""
+
+_PLAIN_FILTERS = ("tenant", "user", "app", "mode", "status", "clock", "speed", "simulated")
+
+
+class SqlSink:
+    """A ``Sink`` on a database: see ``hasten.trace.log.Sink`` for what each method promises."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._store = store
+
+    async def save_run(self, run: RunRecord) -> None:
+        """Insert or replace the run's own line."""
+        row = msgspec.structs.asdict(run)
+        await self._store.write(partial(upsert, table=runs, rows=[row]))
+
+    async def append(self, events_: Sequence[RunEvent]) -> None:
+        """Keep numbered events of one run, all of them or none; known ones are passed over."""
+        rows = [msgspec.structs.asdict(event) for event in events_]
+        await self._store.write(partial(insert_new, table=events, rows=rows))
+
+    async def save_spans(self, run_id: str, spans_: Sequence[Span]) -> None:
+        """Keep the spans of a run that has ended."""
+        rows = [{"run_id": run_id, **msgspec.structs.asdict(span)} for span in spans_]
+        await self._store.write(partial(upsert, table=spans, rows=rows))
+
+    async def run(self, run_id: str) -> RunRecord:
+        """Return a run's own line. Raises ``NotFound``."""
+        found = await self._rows(select(runs).where(runs.c.run_id == run_id))
+        if not found:
+            message = f"no run {run_id!r}"
+            raise NotFound(message)
+        return RunRecord(**found[0])
+
+    async def runs(self, which: RunFilter) -> list[RunRecord]:
+        """Return the runs that match, newest first."""
+        return [RunRecord(**row) for row in await self._rows(_listing(which, select(runs)))]
+
+    async def events(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
+        """Return a run's events numbered above ``after``, in order."""
+        query = select(events).where(events.c.run_id == run_id, events.c.seq > after)
+        return [RunEvent(**row) for row in await self._rows(query.order_by(events.c.seq))]
+
+    async def spans(self, run_id: str) -> list[Span]:
+        """Return a run's spans in the order they were opened."""
+        columns = [column for column in spans.c if column.name != "run_id"]
+        query = select(*columns).where(spans.c.run_id == run_id).order_by(spans.c.span_id)
+        return [Span(**row) for row in await self._rows(query)]
+
+    async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
+        """Return how many seconds each step took, by its name, newest run first."""
+        complete = msgspec.structs.replace(which, status="complete")
+        listed = _listing(complete, select(runs.c.run_id, runs.c.started_s)).subquery()
+        query = (
+            select(spans.c.name, (spans.c.end_s - spans.c.start_s).label("duration_s"))
+            .join(listed, listed.c.run_id == spans.c.run_id)
+            .where(spans.c.kind == "step", spans.c.status == "ok", spans.c.end_s.is_not(None))
+            .order_by(listed.c.started_s.desc(), listed.c.run_id.desc(), spans.c.span_id)
+        )
+        found: dict[str, list[float]] = {}
+        for row in await self._rows(query):
+            found.setdefault(row["name"], []).append(row["duration_s"])
+        return found
+
+    async def prune(self, *, before_s: float) -> int:
+        """Drop whole runs that ended before ``before_s``; return how many."""
+        ended_s = func.coalesce(runs.c.ended_s, runs.c.started_s)
+        return await self._drop_all((runs.c.started_s < before_s) & (ended_s < before_s))
+
+    async def erase(self, tenant: str, user: str) -> int:
+        """Delete every run of one person, with its events and spans; return how many runs.
+
+        On SQLite nothing of them stays readable in the file or its log.
+        """
+        return await self._drop_all((runs.c.tenant == tenant) & (runs.c.user == user))
+
+    async def prune_to_bytes(self, at_most_bytes: int) -> int:
+        """Drop the oldest runs until all rows take no more than this; return how many runs."""
+        dropped = 0
+        while (held_bytes := await self._store.held_bytes()) > at_most_bytes:
+            kept = await self._store.read(_count)
+            surplus = math.ceil(kept * (1 - at_most_bytes / held_bytes))
+            some = await self._store.write(partial(_drop, at_most=min(surplus, DROP_RUNS)))
+            if some == 0:
+                break
+            dropped += some
+        await self._store.reclaim()
+        return dropped
+
+    async def _drop_all(self, which: ColumnElement[bool]) -> int:
+        dropped = 0
+        while some := await self._store.write(partial(_drop, which=which)):
+            dropped += some
+        await self._store.reclaim()
+        return dropped
+
+    async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        return await self._store.read(partial(_fetch, query=query))
+
+
+def _fetch(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _count(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(runs)).scalar_one()
+
+
+def _listing(which: RunFilter, query: Select[Any]) -> Select[Any]:
+    """Return ``query`` on the runs of a filter, newest first."""
+    for name in _PLAIN_FILTERS:
+        if (value := getattr(which, name)) is not None:
+            query = query.where(runs.c[name] == value)
+    if which.since_s is not None:
+        query = query.where(runs.c.started_s >= which.since_s)
+    if which.before_s is not None:
+        query = query.where(runs.c.started_s < which.before_s)
+    return query.order_by(runs.c.started_s.desc(), runs.c.run_id.desc()).limit(which.limit)
+
+
+def _drop(
+    connection: Connection, which: ColumnElement[bool] | None = None, at_most: int = DROP_RUNS
+) -> int:
+    """Delete the oldest runs of these with all that belongs to them; return how many."""
+    query = select(runs.c.run_id).order_by(runs.c.started_s, runs.c.run_id).limit(at_most)
+    if which is not None:
+        query = query.where(which)
+    ids = connection.execute(query).scalars().all()
+    for table in (events, spans, runs):
+        connection.execute(delete(table).where(table.c.run_id.in_(ids)))
+    return len(ids)
