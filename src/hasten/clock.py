@@ -30,8 +30,8 @@ class Clock:
     kind: ClockKind = "real"
 
     def __init__(self, speed: float = 1.0) -> None:
-        if speed <= 0:
-            message = f"speed must be above 0, not {speed}"
+        if not 0 < speed < float("inf"):
+            message = f"speed must be a number above 0, not {speed}"
             raise ValueError(message)
         self.speed = speed
         self._epoch_s = time.time()

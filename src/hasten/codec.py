@@ -23,6 +23,9 @@ FORMAT = 1
 """The format number written today; a reader treats any other as unreadable."""
 
 COMPRESS_ABOVE_BYTES = 2_048
+MAX_BYTES = 1 << 30
+"""No value is larger than this, so broken bytes cannot ask for all the memory there is."""
+
 _PLAIN, _ZSTD = 0, 1
 _HEADER_BYTES = 2
 
@@ -31,13 +34,17 @@ def encode(value: object) -> bytes:
     """Return ``value`` as bytes.
 
     Takes what MessagePack carries, plus msgspec structs, dataclasses, dates,
-    and pydantic models (as their fields). Raises ``CodecError`` for anything else.
+    and pydantic models (as their fields). Raises ``CodecError`` for anything else,
+    for a value that contains itself, and above ``MAX_BYTES``.
     """
     try:
         body = _encoder().encode(value)
-    except (TypeError, OverflowError, ValueError) as error:
+    except (TypeError, OverflowError, ValueError, RecursionError) as error:
         message = f"a {type(value).__name__} cannot be stored: {error}"
         raise CodecError(message) from error
+    if len(body) > MAX_BYTES:
+        message = f"a {type(value).__name__} of {len(body)} bytes is above the {MAX_BYTES} allowed"
+        raise CodecError(message)
     if len(body) > COMPRESS_ABOVE_BYTES:
         packed = _compressor().compress(body)
         if len(packed) < len(body):
@@ -64,7 +71,7 @@ def decode(data: bytes, as_type: Any = Any) -> Any:
         if hasattr(as_type, "model_validate"):
             return as_type.model_validate(msgspec.msgpack.decode(body))
         return msgspec.msgpack.decode(body, type=as_type)
-    except (msgspec.MsgspecError, ValueError, EOFError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         message = f"broken bytes: {error}"
         raise CodecError(message) from error
 
@@ -75,8 +82,8 @@ def to_plain(value: object) -> Any:
     Raises ``CodecError`` for a value that has no such form.
     """
     try:
-        return msgspec.to_builtins(value, enc_hook=_plain)
-    except (TypeError, ValueError) as error:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
         message = f"a {type(value).__name__} has no plain form: {error}"
         raise CodecError(message) from error
 
@@ -106,6 +113,10 @@ def _decompress(body: bytes) -> bytes:
     import zstandard
 
     try:
-        return zstandard.ZstdDecompressor().decompress(body)
+        size_bytes = zstandard.frame_content_size(body)
+        if size_bytes > MAX_BYTES:
+            message = f"claims to hold {size_bytes} bytes"
+            raise ValueError(message)
+        return zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error

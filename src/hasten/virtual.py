@@ -37,6 +37,21 @@ class VirtualDeadlock(RuntimeError):  # noqa: N818 - names the state, as asyncio
     """Every task waits and no timer is set: nothing can ever happen again."""
 
 
+class VirtualTask(asyncio.Task[T]):
+    """A task that hashes by its number: sets of tasks have one order, not that of addresses.
+
+    ``TaskGroup`` and ``asyncio.wait`` keep their tasks in sets and cancel or
+    watch them in the set's order, so without this a seed would not fix the trace.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T], *, number: int, **options: Any) -> None:
+        self._number = number
+        super().__init__(work, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class VirtualLoop(base_events.BaseEventLoop):
     """The loop. ``seed`` fixes interleavings; ``random`` is there for latencies of the same seed."""
 
@@ -45,15 +60,30 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.random = random.Random(seed)  # noqa: S311 - reproducible on purpose
         self._shuffle = shuffle
         self._time_s = 0.0
+        self._tasks_made = 0
 
     def time(self) -> float:
         """Return virtual seconds since the loop was made."""
         return self._time_s
 
+    def create_task(self, coro: Any, *, name: object = None, **options: Any) -> Any:
+        """Make a task; one without a name is called by its number in this loop."""
+        self._tasks_made += 1
+        name = f"task {self._tasks_made}" if name is None else str(name)
+        return VirtualTask(coro, number=self._tasks_made, loop=self, name=name, **options)
+
     def run_in_executor(self, *_args: object) -> NoReturn:
         """Refuse: a thread would run in real time."""
         message = "virtual time touches no thread: run blocking work on the real clock"
         raise RuntimeError(message)
+
+    async def create_connection(self, *_args: object, **_options: object) -> NoReturn:
+        """Refuse: a socket would answer in real time."""
+        message = "virtual time touches no socket: connect on the real clock"
+        raise RuntimeError(message)
+
+    create_server = create_connection
+    create_datagram_endpoint = create_connection
 
     def _run_once(self) -> None:
         ready: Any = self._ready  # type: ignore[attr-defined]
@@ -85,7 +115,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         raise VirtualDeadlock(message)
 
     def _timer_handle_cancelled(self, _handle: object) -> None:
-        """Cancelled timers are dropped as they surface."""
+        """Do nothing: cancelled timers are dropped as they surface."""
 
     def _process_events(self, _event_list: object) -> None:
         """There are no sockets to poll."""
@@ -118,17 +148,16 @@ def run(main: Coroutine[Any, Any, T], *, seed: int = 0, shuffle: bool = True) ->
     Tasks it leaves behind are cancelled and awaited, as ``asyncio.run`` does.
     Raises what ``main`` raises, and ``VirtualDeadlock`` when nothing can go on.
     """
-    loop = VirtualLoop(seed, shuffle=shuffle)
-    previous = events._get_running_loop()  # noqa: SLF001
-    if previous is not None:
+    if events._get_running_loop() is not None:  # noqa: SLF001
         main.close()
         message = "virtual.run() cannot be called from a running event loop; use a thread"
         raise RuntimeError(message)
-    try:
-        with use_clock(VirtualClock(loop)):
+    loop = VirtualLoop(seed, shuffle=shuffle)
+    with use_clock(VirtualClock(loop)):
+        try:
             return loop.run_until_complete(main)
-    finally:
-        _close(loop)
+        finally:
+            _close(loop)
 
 
 def latency(low_s: float, high_s: float) -> float:
@@ -143,7 +172,7 @@ def latency(low_s: float, high_s: float) -> float:
 def _close(loop: VirtualLoop) -> None:
     """Cancel what is left, let it end, close the loop."""
     try:
-        left = asyncio.all_tasks(loop)
+        left = sorted(asyncio.all_tasks(loop), key=hash)
         for task in left:
             task.cancel()
         if left:

@@ -370,7 +370,7 @@ class Run:
 
 
 def _headline(record: RunRecord) -> dict[str, Any]:
-    names = ("app", "graph", "mode", "clock", "speed", "simulated")
+    names = ("app", "graph", "mode", "tenant", "user", "clock", "speed", "simulated")
     return {name: getattr(record, name) for name in names}
 
 

@@ -6,7 +6,7 @@ are made from, and ``RunRecord``, the run's own line. Leaves producing them to
 
 Event types and their ``data``:
 
-``run.started``    app, graph, mode, clock, speed, simulated
+``run.started``    app, graph, mode, tenant, user, clock, speed, simulated
 ``span.started``   kind, name, parent_id, start_s, and the attributes known by then
 ``span.finished``  the whole span: kind, name, parent_id, start_s, end_s, status, attributes
 ``text``           section, text: a piece of an answer as it is written

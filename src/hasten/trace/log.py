@@ -14,16 +14,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from hasten.errors import NotFound, StoreError
+from hasten import codec
+from hasten.errors import CodecError, NotFound, StoreError
+from hasten.trace.event import RunRecord
+from hasten.trace.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
-    from hasten.trace.event import RunEvent, RunRecord
+    from hasten.trace.event import RunEvent
     from hasten.trace.recorder import Recorder
-    from hasten.trace.span import Span
 
 _log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 5.0
+"""A sink that was unavailable is not asked again for this long, so a frozen one slows no stream."""
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,16 +110,20 @@ class Sink(Protocol):
 
 
 class MemorySink:
-    """A sink in this process's memory, for tests, the library and virtual time."""
+    """A sink in this process's memory, for tests, the library and virtual time.
+
+    Runs and spans can change after they were saved, so it keeps and
+    gives copies of them; events cannot, and are shared.
+    """
 
     def __init__(self) -> None:
         self._runs: dict[str, RunRecord] = {}
         self._events: dict[str, dict[int, RunEvent]] = {}
-        self._spans: dict[str, list[Span]] = {}
+        self._spans: dict[str, bytes] = {}
 
     async def save_run(self, run: RunRecord) -> None:
         """Insert or replace the run's own line."""
-        self._runs[run.run_id] = msgspec.structs.replace(run)
+        self._runs[run.run_id] = _copy(run)
 
     async def append(self, events: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run; one that is there already is passed over."""
@@ -127,12 +136,12 @@ class MemorySink:
 
     async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
         """Keep the spans of a run that has ended."""
-        self._spans[run_id] = list(spans)
+        self._spans[run_id] = codec.encode(spans)
 
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
         try:
-            return self._runs[run_id]
+            return _copy(self._runs[run_id])
         except KeyError:
             message = f"no run {run_id!r}"
             raise NotFound(message) from None
@@ -141,7 +150,7 @@ class MemorySink:
         """Return the runs that match, newest first."""
         found = [run for run in self._runs.values() if which.matches(run)]
         found.sort(key=lambda run: (run.started_s, run.run_id), reverse=True)
-        return found[: which.limit]
+        return [_copy(run) for run in found[: which.limit]]
 
     async def events(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
         """Return a run's events numbered above ``after``, in order."""
@@ -150,13 +159,14 @@ class MemorySink:
 
     async def spans(self, run_id: str) -> list[Span]:
         """Return a run's spans in the order they were opened."""
-        return list(self._spans.get(run_id, ()))
+        kept = self._spans.get(run_id)
+        return [] if kept is None else codec.decode(kept, list[Span])
 
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
         """Return how many seconds each step took, by its name, newest run first."""
         found: dict[str, list[float]] = {}
         for run in await self.runs(msgspec.structs.replace(which, status="complete")):
-            for span in self._spans.get(run.run_id, ()):
+            for span in await self.spans(run.run_id):
                 if span.kind == "step" and span.status == "ok":
                     found.setdefault(span.name, []).append(span.duration_s)
         return found
@@ -178,9 +188,14 @@ class MemorySink:
     def _drop(self, which: Iterable[RunRecord]) -> int:
         ids = [run.run_id for run in which]
         for run_id in ids:
-            for kept in (self._runs, self._events, self._spans):
-                kept.pop(run_id, None)
+            del self._runs[run_id]
+            self._events.pop(run_id, None)
+            self._spans.pop(run_id, None)
         return len(ids)
+
+
+def _copy(run: RunRecord) -> RunRecord:
+    return codec.decode(codec.encode(run), RunRecord)
 
 
 async def copy_run(source: Sink, target: Sink, run_id: str) -> None:
@@ -200,8 +215,9 @@ class RunLog:
 
     The recorder's events wait in memory; one task stores them in batches, and
     what is stored has its number and goes to the followers. A sink that fails
-    never fails the run: the events stay readable here as long as the run is
-    held, and ``is_stored`` says so.
+    never fails the run: the events are numbered and handed on all the same,
+    sent to the sink again with a later batch and at the end, and ``is_stored``
+    says whether everything so far is there.
     """
 
     def __init__(self, recorder: Recorder, sink: Sink) -> None:
@@ -210,68 +226,97 @@ class RunLog:
         self._sink = sink
         self._waiting: list[RunEvent] = []
         self._numbered: list[RunEvent] = []
-        self._followers: set[asyncio.Event] = set()
+        self._unstored: list[RunEvent] = []
+        self._has_line = False
+        self._retry_at_s = float("-inf")
         self._has_work = asyncio.Event()
+        self._news = asyncio.Event()
+        self._is_closing = False
         self._is_over = False
         recorder.listeners.append(self._take)
         self._writer = asyncio.create_task(self._write(), name=f"log {recorder.run.run_id}")
+
+    async def close(self) -> None:
+        """Store what is left, the spans and the run's last line, and let the followers end.
+
+        Cancelling whoever waits here does not stop the storing.
+        """
+        self.recorder.flush_text()
+        self._is_closing = True
+        self._has_work.set()
+        await asyncio.shield(self._writer)
+
+    async def follow(self, after: int = 0) -> AsyncIterator[RunEvent]:
+        """Yield the events numbered above ``after``: what is there, then live, to the end."""
+        after = max(after, 0)
+        while True:
+            while after < len(self._numbered):
+                yield self._numbered[after]
+                after += 1
+            if self._is_over:
+                return
+            await self._news.wait()
 
     def _take(self, event: RunEvent) -> None:
         self._waiting.append(event)
         self._has_work.set()
 
     async def _write(self) -> None:
-        await self._try(self._sink.save_run(self.recorder.run))
-        while not self._is_over or self._waiting:
-            await self._has_work.wait()
-            self._has_work.clear()
-            await self._write_batch()
+        try:
+            self._has_line = await self._keep(self._sink.save_run, self.recorder.run)
+            while self._waiting or not self._is_closing:
+                await self._has_work.wait()
+                self._has_work.clear()
+                await self._write_batch()
+            await self._write_end()
+        finally:
+            self._is_over = True
+            self.recorder.listeners.remove(self._take)
+            self._tell_followers()
 
     async def _write_batch(self) -> None:
-        first = len(self._numbered) + 1
         batch = [
             msgspec.structs.replace(event, seq=number)
-            for number, event in enumerate(self._waiting, first)
+            for number, event in enumerate(self._waiting, len(self._numbered) + 1)
         ]
-        self._waiting = []
-        if batch:
-            await self._try(self._sink.append(batch))
-            self._numbered.extend(batch)
-            self._wake()
+        self._waiting.clear()
+        self._unstored.extend(batch)
+        await self._store_events()
+        self._numbered.extend(batch)
+        self._tell_followers()
 
-    async def close(self) -> None:
-        """Store what is left, the spans and the run's last line, and let the followers end."""
-        self._is_over = True
-        self._has_work.set()
-        await self._writer
+    async def _store_events(self) -> None:
+        """Bring the sink up to date: the run's line first, events refer to it."""
+        if not self._has_line:
+            self._has_line = await self._keep(self._sink.save_run, self.recorder.run)
+        if self._has_line and self._unstored:
+            unstored = self._unstored
+            self._unstored = [] if await self._keep(self._sink.append, unstored) else unstored
+        self.is_stored = self._has_line and not self._unstored
+
+    async def _write_end(self) -> None:
         run = self.recorder.run
-        await self._try(self._sink.save_spans(run.run_id, self.recorder.spans))
-        await self._try(self._sink.save_run(run))
-        self._wake()
+        self._retry_at_s = float("-inf")
+        await self._store_events()
+        has_spans = await self._keep(self._sink.save_spans, run.run_id, self.recorder.spans)
+        has_line = await self._keep(self._sink.save_run, run)
+        self.is_stored = self.is_stored and has_spans and has_line
 
-    async def follow(self, after: int = 0) -> AsyncIterator[RunEvent]:
-        """Yield the events numbered above ``after``: those that are there, then live, to the end."""
-        news = asyncio.Event()
-        self._followers.add(news)
+    async def _keep(self, keep: Callable[..., Awaitable[None]], *what: object) -> bool:
+        """Hand something to the sink; whether it was kept. A sink that is gone is left alone."""
+        if self.recorder.clock.monotonic() < self._retry_at_s:
+            return False
         try:
-            while True:
-                while after < len(self._numbered):
-                    yield self._numbered[after]
-                    after += 1
-                if self._writer.done():
-                    return
-                await news.wait()
-                news.clear()
-        finally:
-            self._followers.discard(news)
-
-    def _wake(self) -> None:
-        for news in self._followers:
-            news.set()
-
-    async def _try(self, storing: object) -> None:
-        try:
-            await storing  # type: ignore[misc]
-        except StoreError as error:
+            await keep(*what)
+        except (StoreError, CodecError) as error:
+            if self.is_stored:
+                _log.warning("run %s is not stored: %s", self.recorder.run.run_id, error)
             self.is_stored = False
-            _log.warning("run %s is not stored: %s", self.recorder.run.run_id, error)
+            if error.retryable:
+                self._retry_at_s = self.recorder.clock.monotonic() + RETRY_AFTER_S
+            return False
+        return True
+
+    def _tell_followers(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()

@@ -9,10 +9,18 @@ outside a run both do nothing.
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Self
 
-from hasten.errors import HastenError, StepTimeout
+import msgspec
+
+from hasten.errors import (
+    DeadlineExceeded,
+    HastenError,
+    ModelTimeout,
+    RunCancelled,
+    StepTimeout,
+)
 from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.span import Span, SpanKind, SpanStatus
 
@@ -26,11 +34,12 @@ TEXT_EVERY_S = 0.1
 """Pieces of text are merged to at most one event in this time, per section."""
 
 
-class Place(NamedTuple):
-    """Where a task works: which run's recorder, and inside which span."""
+class Place(msgspec.Struct, frozen=True):
+    """Where a task works: which run's recorder, inside which span, and what lies around it."""
 
     recorder: Recorder
     span: Span
+    outer: Place | None = None
 
 
 _place: ContextVar[Place | None] = ContextVar("hasten_place", default=None)
@@ -40,88 +49,113 @@ class Recorder:
     """Collects one run's spans and events and tells its listeners at once.
 
     A listener is a plain function called with each event in order; it must not
-    block and must not raise. ``spans[0]`` is the run itself.
+    block and must not raise. ``spans[0]`` is the run itself. Everything happens
+    on the run's event loop; other threads must not call in.
     """
 
     def __init__(self, run: RunRecord, clock: Clock) -> None:
         self.run = run
         self.clock = clock
-        self.spans: list[Span] = []
         self.listeners: list[Callable[[RunEvent], None]] = []
+        self.root = Span(1, None, "run", run.graph, run.started_s)
+        self.spans: list[Span] = [self.root]
         self._texts: dict[str, _Text] = {}
+        self._monotonic = clock.monotonic
         self._offset_s = run.started_s - clock.monotonic()
-        self.root = self._new_span("run", run.graph, None, {})
 
     def now(self) -> float:
         """Return seconds since the Unix epoch on the run's clock; never goes back."""
-        return self._offset_s + self.clock.monotonic()
+        return self._offset_s + self._monotonic()
 
     def emit(self, type_: str, span_id: int, data: dict[str, Any]) -> None:
         """Tell every listener that something of ``type_`` happened inside ``span_id``."""
-        event = RunEvent(self.run.run_id, type_, self.now(), span_id, data)
-        for listener in self.listeners:
-            listener(event)
+        self._tell(RunEvent(self.run.run_id, type_, self.now(), span_id, data))
 
     def start_span(
         self, kind: SpanKind, name: str, parent: Span, attributes: dict[str, Any]
     ) -> Span:
         """Open a span below ``parent`` and say so."""
-        span = self._new_span(kind, name, parent.span_id, attributes)
-        event_data = {"kind": kind, "name": name, "parent_id": span.parent_id}
-        self.emit("span.started", span.span_id, {**event_data, **attributes})
+        start_s, parent_id = self.now(), parent.span_id
+        span = Span(len(self.spans) + 1, parent_id, kind, name, start_s, attributes=attributes)
+        self.spans.append(span)
+        if self.listeners:
+            data = {
+                **attributes,
+                "kind": kind,
+                "name": name,
+                "parent_id": parent_id,
+                "start_s": start_s,
+            }
+            self._tell(RunEvent(self.run.run_id, "span.started", start_s, span.span_id, data))
         return span
 
     def finish_span(self, span: Span, status: SpanStatus) -> None:
-        """Close ``span``, add its figures to the run's, and say so."""
-        span.end_s = self.now()
+        """Close ``span``, add its figures to the run's, and say so, after the text it wrote."""
+        if self._texts:
+            self._send_texts_of(span)
+        span.end_s = end_s = self.now()
         span.status = status
         self._count(span)
-        if span.kind == "step":
-            self.flush_text()
-        data = {
-            "kind": span.kind,
-            "name": span.name,
-            "parent_id": span.parent_id,
-            "start_s": span.start_s,
-            "end_s": span.end_s,
-            "status": status,
-            "attributes": span.attributes,
-        }
-        self.emit("span.finished", span.span_id, data)
+        if self.listeners:
+            data = {
+                "kind": span.kind,
+                "name": span.name,
+                "parent_id": span.parent_id,
+                "start_s": span.start_s,
+                "end_s": end_s,
+                "status": status,
+                "attributes": dict(span.attributes),
+            }
+            self._tell(RunEvent(self.run.run_id, "span.finished", end_s, span.span_id, data))
 
     def text(self, section: str, text: str, span_id: int) -> None:
-        """Pass on a piece of an answer, merged with its neighbours (``TEXT_EVERY_S``)."""
-        now_s = self.now()
+        """Pass on a piece of an answer: the first at once, then merged (``TEXT_EVERY_S``)."""
+        if not text:
+            return
+        if self.run.first_text_s is None:
+            self.run.first_text_s = self.now() - self.run.started_s
         pending = self._texts.get(section)
         if pending is None:
-            if self.run.first_text_s is None:
-                self.run.first_text_s = now_s - self.run.started_s
-            self._texts[section] = _Text(now_s, span_id)
+            self._texts[section] = _Text(span_id, self._call_when_due(section))
             self.emit("text", span_id, {"section": section, "text": text})
-            return
-        pending.parts.append(text)
-        pending.span_id = span_id
-        if now_s - pending.sent_s >= TEXT_EVERY_S:
-            pending.sent_s = now_s
-            self._send_text(section, pending)
+        else:
+            pending.parts.append(text)
+            pending.span_id = span_id
 
     def flush_text(self) -> None:
         """Send the pieces of text still waiting to be merged."""
         for section, pending in self._texts.items():
-            if pending.parts:
+            pending.timer.cancel()
+            self._send_text(section, pending)
+        self._texts.clear()
+
+    def _tell(self, event: RunEvent) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+    def _call_when_due(self, section: str) -> asyncio.TimerHandle:
+        delay_s = self.clock.loop_delay(TEXT_EVERY_S)
+        return asyncio.get_running_loop().call_later(delay_s, self._text_due, section)
+
+    def _text_due(self, section: str) -> None:
+        """Send what has come since the section's last event; one that paused starts afresh."""
+        pending = self._texts[section]
+        if pending.parts:
+            pending.timer = self._call_when_due(section)
+            self._send_text(section, pending)
+        else:
+            del self._texts[section]
+
+    def _send_texts_of(self, span: Span) -> None:
+        for section, pending in self._texts.items():
+            if pending.span_id == span.span_id:
                 self._send_text(section, pending)
 
     def _send_text(self, section: str, pending: _Text) -> None:
-        data = {"section": section, "text": "".join(pending.parts)}
-        pending.parts.clear()
-        self.emit("text", pending.span_id, data)
-
-    def _new_span(
-        self, kind: SpanKind, name: str, parent_id: int | None, attributes: dict[str, Any]
-    ) -> Span:
-        span = Span(len(self.spans) + 1, parent_id, kind, name, self.now(), attributes=attributes)
-        self.spans.append(span)
-        return span
+        if pending.parts:
+            data = {"section": section, "text": "".join(pending.parts)}
+            pending.parts.clear()
+            self.emit("text", pending.span_id, data)
 
     def _count(self, span: Span) -> None:
         run, found = self.run, span.attributes
@@ -137,38 +171,38 @@ class Recorder:
 
 
 class _Text:
-    """One section's text on its way: when it was last sent, and what has come since."""
+    """One section's text on its way: the span that writes it, and what waits for the timer."""
 
-    __slots__ = ("parts", "sent_s", "span_id")
+    __slots__ = ("parts", "span_id", "timer")
 
-    def __init__(self, sent_s: float, span_id: int) -> None:
-        self.sent_s = sent_s
+    def __init__(self, span_id: int, timer: asyncio.TimerHandle) -> None:
         self.span_id = span_id
+        self.timer = timer
         self.parts: list[str] = []
 
 
 class OpenSpan:
-    """``with span(...) as here:`` – times its block; ``set()`` adds what is learnt on the way.
+    """``with span(...) as here:`` times its block; ``set()`` adds what is learnt on the way.
 
     The status is taken from how the block ends, unless ``set_status`` said otherwise.
     """
 
-    __slots__ = ("_attributes", "_kind", "_name", "_place", "_status", "_token", "record")
+    __slots__ = ("_attributes", "_kind", "_name", "_recorder", "_status", "record")
 
     def __init__(self, kind: SpanKind, name: str, attributes: dict[str, Any]) -> None:
         self._kind: SpanKind = kind
         self._name = name
         self._attributes = attributes
-        self._status: SpanStatus | None = None
-        self._token: Token[Place | None] | None = None
+        self._status: SpanStatus = "ok"
+        self._recorder: Recorder | None = None
         self.record: Span | None = None
 
     def __enter__(self) -> Self:
-        place = self._place = _place.get()
+        place = _innermost()
         if place is not None:
-            recorder = place.recorder
+            recorder = self._recorder = place.recorder
             self.record = recorder.start_span(self._kind, self._name, place.span, self._attributes)
-            self._token = _place.set(Place(recorder, self.record))
+            _place.set(Place(recorder, self.record, place))
         return self
 
     def __exit__(
@@ -177,14 +211,13 @@ class OpenSpan:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._place is None or self.record is None or self._token is None:
+        if self._recorder is None or self.record is None:
             return
-        _place.reset(self._token)
-        status = self._status or "ok"
         if error is not None:
-            status = status_of(error)
+            self._status = status_of(error)
             self._attributes["error"] = describe(error)
-        self._place.recorder.finish_span(self.record, status)
+        self._recorder.finish_span(self.record, self._status)
+        _place.set(_innermost())
 
     def set(self, **attributes: object) -> None:
         """Add attributes to the span."""
@@ -195,6 +228,18 @@ class OpenSpan:
         self._status = status
 
 
+def _innermost() -> Place | None:
+    """Return the innermost span around this task that is still open.
+
+    The variable may name one that is over: a stream's span can end after one
+    its reader opened later, or in another task, and work can outlive its span.
+    """
+    place = _place.get()
+    while place is not None and place.span.end_s is not None:
+        place = place.outer
+    return place
+
+
 def span(kind: SpanKind, name: str, **attributes: Any) -> OpenSpan:
     """Return a context manager that records its block as a span of the current run."""
     return OpenSpan(kind, name, attributes)
@@ -202,34 +247,34 @@ def span(kind: SpanKind, name: str, **attributes: Any) -> OpenSpan:
 
 def emit(type_: str, **data: Any) -> None:
     """Emit an event into the current run, if there is one."""
-    place = _place.get()
+    place = _innermost()
     if place is not None:
         place.recorder.emit(type_, place.span.span_id, data)
 
 
 def emit_text(section: str, text: str) -> None:
     """Pass a piece of an answer's ``section`` on to whoever follows the current run."""
-    place = _place.get()
+    place = _innermost()
     if place is not None:
         place.recorder.text(section, text, place.span.span_id)
 
 
 def current_recorder() -> Recorder | None:
     """Return the recorder of the run this task belongs to, if any."""
-    place = _place.get()
+    place = _innermost()
     return None if place is None else place.recorder
 
 
-def enter_run(recorder: Recorder) -> Token[Place | None]:
+def enter_run(recorder: Recorder) -> None:
     """Make this task, and those it starts, part of the recorder's run."""
-    return _place.set(Place(recorder, recorder.root))
+    _place.set(Place(recorder, recorder.root))
 
 
 def status_of(error: BaseException) -> SpanStatus:
     """Return how a span ended that was left by ``error``."""
-    if isinstance(error, asyncio.CancelledError):
-        return "cancelled"
-    if isinstance(error, (TimeoutError, StepTimeout)):
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit, RunCancelled)):
+        return "cancelled"  # a generator is left by GeneratorExit when nobody reads on
+    if isinstance(error, (TimeoutError, StepTimeout, ModelTimeout, DeadlineExceeded)):
         return "timeout"
     return "failed"
 
