@@ -1,0 +1,1 @@
+"""DO NOT COMPUTE TWICE: keys, entries, policies, decisions, tiers, single-flight, invalidation."""
