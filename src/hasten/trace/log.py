@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from hasten import codec
+from hasten.codec import to_plain
 from hasten.errors import CodecError, NotFound, StoreError
 from hasten.trace.event import RunRecord
 from hasten.trace.span import Span
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hasten.trace.event import RunEvent
     from hasten.trace.recorder import Recorder
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5.0
@@ -119,11 +120,11 @@ class MemorySink:
     def __init__(self) -> None:
         self._runs: dict[str, RunRecord] = {}
         self._events: dict[str, dict[int, RunEvent]] = {}
-        self._spans: dict[str, bytes] = {}
+        self._spans: dict[str, list[Span]] = {}
 
     async def save_run(self, run: RunRecord) -> None:
         """Insert or replace the run's own line."""
-        self._runs[run.run_id] = _copy(run)
+        self._runs[run.run_id] = _copy(run, RunRecord)
 
     async def append(self, events: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run; one that is there already is passed over."""
@@ -136,12 +137,12 @@ class MemorySink:
 
     async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
         """Keep the spans of a run that has ended."""
-        self._spans[run_id] = codec.encode(spans)
+        self._spans[run_id] = _copy(spans, list[Span])
 
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
         try:
-            return _copy(self._runs[run_id])
+            return _copy(self._runs[run_id], RunRecord)
         except KeyError:
             message = f"no run {run_id!r}"
             raise NotFound(message) from None
@@ -150,7 +151,7 @@ class MemorySink:
         """Return the runs that match, newest first."""
         found = [run for run in self._runs.values() if which.matches(run)]
         found.sort(key=lambda run: (run.started_s, run.run_id), reverse=True)
-        return [_copy(run) for run in found[: which.limit]]
+        return [_copy(run, RunRecord) for run in found[: which.limit]]
 
     async def events(self, run_id: str, *, after: int = 0) -> list[RunEvent]:
         """Return a run's events numbered above ``after``, in order."""
@@ -159,8 +160,7 @@ class MemorySink:
 
     async def spans(self, run_id: str) -> list[Span]:
         """Return a run's spans in the order they were opened."""
-        kept = self._spans.get(run_id)
-        return [] if kept is None else codec.decode(kept, list[Span])
+        return _copy(self._spans.get(run_id, []), list[Span])
 
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
         """Return how many seconds each step took, by its name, newest run first."""
@@ -194,8 +194,9 @@ class MemorySink:
         return len(ids)
 
 
-def _copy(run: RunRecord) -> RunRecord:
-    return codec.decode(codec.encode(run), RunRecord)
+def _copy(value: object, as_type: type[T]) -> T:
+    """Return ``value`` as it would come back from a database; raises ``CodecError`` likewise."""
+    return msgspec.convert(to_plain(value), as_type)
 
 
 async def copy_run(source: Sink, target: Sink, run_id: str) -> None:
