@@ -1,1 +1,70 @@
-"""Hasten makes LLM-backed endpoints fast and cheap without making them worse."""
+"""Hasten makes LLM-backed endpoints fast and cheap without making them worse.
+
+The public names. Each lives in a room of its own and is loaded from there when
+it is first used, so that ``import hasten`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hasten.app import App
+    from hasten.caller import Caller
+    from hasten.clock import Clock
+    from hasten.errors import HastenError
+    from hasten.graph.graph import Graph
+    from hasten.graph.run import Run
+    from hasten.graph.step import Soft, Step, step, tool
+    from hasten.model.base import Chunk, Model, Request, Response
+
+__all__ = [
+    "App",
+    "Caller",
+    "Chunk",
+    "Clock",
+    "Graph",
+    "HastenError",
+    "Model",
+    "Request",
+    "Response",
+    "Run",
+    "Soft",
+    "Step",
+    "step",
+    "tool",
+]
+
+_HOMES = {
+    "App": "hasten.app",
+    "Caller": "hasten.caller",
+    "Chunk": "hasten.model.base",
+    "Clock": "hasten.clock",
+    "Graph": "hasten.graph.graph",
+    "HastenError": "hasten.errors",
+    "Model": "hasten.model.base",
+    "Request": "hasten.model.base",
+    "Response": "hasten.model.base",
+    "Run": "hasten.graph.run",
+    "Soft": "hasten.graph.step",
+    "Step": "hasten.graph.step",
+    "step": "hasten.graph.step",
+    "tool": "hasten.graph.step",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home; raise AttributeError for any other."""
+    home = _HOMES.get(name)
+    if home is None:
+        message = f"module 'hasten' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,6 @@ application and putting it to work to ``wire``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hasten.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from pydantic import BaseModel
 
     from hasten.graph.graph import Graph

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a step ended: ``value`` unless ``result`` is ``none``; ``error`` is why, if anything went wrong."""
+    """How a step ended: ``value`` unless ``result`` is ``none``; ``error`` says what went wrong."""
 
     result: Result
     value: Any = None

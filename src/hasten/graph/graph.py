@@ -21,7 +21,7 @@ from hasten.graph.schedule import Node
 from hasten.graph.step import Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 
 class Graph:
@@ -123,7 +123,11 @@ class Graph:
             if not isinstance(step, Step):
                 message = f"graph {self.name!r}: {step!r} is not a step; decorate it with @step"
                 raise GraphError(message)
-            taken = {"step": by_name, "input": self.inputs.model_fields, "resource": self.resources}
+            taken: Mapping[str, Collection[str]] = {
+                "step": by_name,
+                "input": self.inputs.model_fields,
+                "resource": self.resources,
+            }
             for what, names in taken.items():
                 if step.name in names:
                     message = f"graph {self.name!r}: step {step.name!r} has the name of a {what}"
@@ -150,7 +154,9 @@ class Graph:
             if name in by_name:
                 given = by_name[name].returns
             elif want.is_soft:
-                message = f"graph {self.name!r}: step {step.name!r} takes Soft {name!r}: no such step"
+                message = (
+                    f"graph {self.name!r}: step {step.name!r} takes Soft {name!r}: no such step"
+                )
                 raise GraphError(message)
             elif name in self.inputs.model_fields:
                 given = self.inputs.model_fields[name].annotation
@@ -208,7 +214,9 @@ class Graph:
             step.name,
             tuple(self.position[name] for name, want in wants if not want.is_soft),
             tuple(
-                (self.position[name], step.soft_wait_s(name)) for name, want in wants if want.is_soft
+                (self.position[name], step.soft_wait_s(name))
+                for name, want in wants
+                if want.is_soft
             ),
             step.policy.limit,
         )

@@ -354,9 +354,7 @@ class Run:
         eta_s = None
         if self.options.expected_s:
             elapsed_s = {one: now_s - self._began_s[one] for one in self._tasks}
-            eta_s = remaining_s(
-                self.graph.nodes, self.options.expected_s, elapsed_s, self._settled
-            )
+            eta_s = remaining_s(self.graph.nodes, self.options.expected_s, elapsed_s, self._settled)
         self._emit(
             "progress",
             progress=round(len(self._settled) / len(self.graph.nodes), 3),

@@ -63,7 +63,8 @@ class StepPolicy:
     wait for soft inputs once everything else is there: one number, or one per
     name (``math.inf``: for as long as that step runs). ``phase`` is what the
     application calls this part of the work, ``label`` what a person is told
-    while it runs. ``limit`` names a concurrency limit of the graph. ``log_fields`` are the parameters that may be logged.
+    while it runs. ``limit`` names a concurrency limit of the graph.
+    ``log_fields`` are the parameters that may be logged.
     ``needs`` and ``soft_needs`` name dependencies of a function that takes
     ``**inputs``. Raise ``version`` when the same inputs give another answer.
     """

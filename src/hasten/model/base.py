@@ -54,7 +54,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     schema: dict[str, Any] | None = None
     tools: tuple[dict[str, Any], ...] = ()
     task: str = ""
-    extra: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it, and a frozen request shares it
+    extra: dict[str, Any] = {}
 
     @classmethod
     def ask(cls, prompt: str, *, system: str = "", **fields: Any) -> Request:

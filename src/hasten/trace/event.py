@@ -38,7 +38,7 @@ class RunEvent(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str
     at_s: float
     span_id: int = 0
-    data: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it, and a frozen event shares it
+    data: dict[str, Any] = {}
     seq: int | None = None
 
 

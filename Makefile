@@ -1,0 +1,83 @@
+# Nothing is needed beforehand but Python 3.11 or newer, make and git.
+# `make help` lists the targets.
+
+PYTHON ?= python3
+WORKERS ?= auto
+
+UV := $(shell command -v uv 2>/dev/null)
+ifeq ($(UV),)
+UV := .tools/bin/uv
+endif
+export UV_PYTHON_DOWNLOADS := never
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
+INSTALL := $(UV) pip install -q --no-deps --no-build-isolation -e .
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help run setup fmt check test test-all bench docs lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: setup ## start the server with sample inputs ready, on http://127.0.0.1:8000
+	@$(BIN)/hasten serve
+
+setup: .venv/.stamp ## make .venv as locked; quick when nothing changed
+
+fmt: setup ## format the code and fix what can be fixed by itself
+	@$(BIN)/ruff check -q --fix-only .
+	@$(BIN)/ruff format -q .
+
+check: setup ## format, lint, types, floors and the house rules, in seconds
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(PYTEST) -q -m 'not measured' tests/architecture
+
+test: setup ## what every change must pass
+	@scripts/chromium.sh
+	@$(PYTEST) -q -n $(WORKERS) --maxprocesses 4 --dist worksteal -m 'not slow and not measured'
+	@$(PYTEST) -q -m 'measured and not slow'
+
+test-all: setup ## the slow ones too
+	@scripts/chromium.sh
+	@$(PYTEST) -q -n $(WORKERS) --maxprocesses 4 --dist worksteal -m 'not measured'
+	@$(PYTEST) -q -m measured
+
+bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
+	@.venv-bench/bin/hasten bench graph
+
+docs: setup ## run every code block of the documentation
+	@$(PYTEST) -q tests/docs
+
+lock: | $(UV) ## resolve requirements.lock and bench.lock anew from pyproject.toml
+	@$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
+	@$(COMPILE) pyproject.toml --all-extras --group dev --group bench -c requirements.lock -o bench.lock
+
+clean: ## remove what the other targets made, except .hasten
+	@rm -rf .venv .venv-bench .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	    .import_linter_cache dist
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.stamp: requirements.lock pyproject.toml | $(UV)
+	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
+	@$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	@$(INSTALL) --python $(BIN)/python
+	@touch $@
+
+.venv-bench/.stamp: bench.lock pyproject.toml | $(UV)
+	@test -x .venv-bench/bin/python || $(UV) venv -q --python $(PYTHON) .venv-bench
+	@$(UV) pip sync -q --python .venv-bench/bin/python --require-hashes bench.lock
+	@$(INSTALL) --python .venv-bench/bin/python
+	@touch $@
+
+.tools/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...' >&2; exit 1; }
+	@$(PYTHON) -m venv .tools || \
+	    { rm -rf .tools; echo 'This Python cannot make virtual environments: install its venv' \
+	      'package (Debian, Ubuntu: apt-get install python3-venv) or put uv on PATH' >&2; exit 1; }
+	@.tools/bin/python -m pip install -q --disable-pip-version-check uv
