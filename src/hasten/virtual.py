@@ -33,7 +33,7 @@ EPOCH_S = 1_767_225_600.0
 """Where ``now()`` starts in virtual time: 2026-01-01T00:00:00Z, the same for every run."""
 
 
-class VirtualDeadlock(RuntimeError):  # noqa: N818 - names the state, as asyncio's errors do
+class VirtualDeadlock(RuntimeError):
     """Every task waits and no timer is set: nothing can ever happen again."""
 
 
@@ -53,7 +53,7 @@ class VirtualTask(asyncio.Task[T]):
 
 
 class VirtualLoop(base_events.BaseEventLoop):
-    """The loop. ``seed`` fixes interleavings; ``random`` is there for latencies of the same seed."""
+    """The loop. ``seed`` fixes interleavings; ``random`` draws latencies from the same seed."""
 
     def __init__(self, seed: int = 0, *, shuffle: bool = True) -> None:
         super().__init__()
@@ -88,13 +88,13 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _run_once(self) -> None:
         ready: Any = self._ready  # type: ignore[attr-defined]
         timers: Any = self._scheduled  # type: ignore[attr-defined]
-        while timers and timers[0]._cancelled:  # noqa: SLF001
+        while timers and timers[0]._cancelled:
             heapq.heappop(timers)._scheduled = False
         if not ready:
             if not timers:
                 self._raise_deadlock()
-            self._time_s = max(self._time_s, timers[0]._when)  # noqa: SLF001
-        while timers and timers[0]._when <= self._time_s:  # noqa: SLF001
+            self._time_s = max(self._time_s, timers[0]._when)
+        while timers and timers[0]._when <= self._time_s:
             handle = heapq.heappop(timers)
             handle._scheduled = False
             ready.append(handle)
@@ -148,7 +148,7 @@ def run(main: Coroutine[Any, Any, T], *, seed: int = 0, shuffle: bool = True) ->
     Tasks it leaves behind are cancelled and awaited, as ``asyncio.run`` does.
     Raises what ``main`` raises, and ``VirtualDeadlock`` when nothing can go on.
     """
-    if events._get_running_loop() is not None:  # noqa: SLF001
+    if events._get_running_loop() is not None:
         main.close()
         message = "virtual.run() cannot be called from a running event loop; use a thread"
         raise RuntimeError(message)

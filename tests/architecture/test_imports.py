@@ -14,25 +14,23 @@ import pytest
 
 from tests.architecture.sources import ROOT, SRC, module_name, parse, place, python_files
 
-HEAVY = set(
-    [
-        "aiohttp",
-        "aiosqlite",
-        "alembic",
-        "asyncpg",
-        "fastapi",
-        "granian",
-        "numpy",
-        "prometheus_client",
-        "pydantic",
-        "redis",
-        "rich",
-        "sqlalchemy",
-        "starlette",
-        "typer",
-        "uvloop",
-    ]
-)
+HEAVY = {
+    "aiohttp",
+    "aiosqlite",
+    "alembic",
+    "asyncpg",
+    "fastapi",
+    "granian",
+    "numpy",
+    "prometheus_client",
+    "pydantic",
+    "redis",
+    "rich",
+    "sqlalchemy",
+    "starlette",
+    "typer",
+    "uvloop",
+}
 IMPORT_MS = 120
 IMPORT_MB = 20
 

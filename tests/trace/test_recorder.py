@@ -1,3 +1,4 @@
+# waiver: one recorder, and helpers that all of its tests share
 """Recording: what is opened where, what is told when, what text becomes."""
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class StoreServer:
     def _read_until_ready(self, process: subprocess.Popen[bytes]) -> bytes:
         """Return what it said until it was ready or ended; the rest goes to its log."""
         said = b""
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        assert process.stdout is not None
         while self._ready not in said and (line := process.stdout.readline()):
             said += line
         threading.Thread(target=self._keep_log, args=(process.stdout,), daemon=True).start()

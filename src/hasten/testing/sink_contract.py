@@ -33,7 +33,7 @@ STRANGE = "Å 漢字 🦊 \x00 \x1f \u2028 ' \" \\ %s :name \ud800"
 HUGE_CHARS = 2_000_000
 
 
-def run_record(run_id: str, **changes: Any) -> RunRecord:  # noqa: ANN401 - any field of a run
+def run_record(run_id: str, **changes: Any) -> RunRecord:
     """Return a complete run of one second; ``changes`` are fields of ``RunRecord``."""
     fields: dict[str, Any] = {
         "app": "discovery",
@@ -51,7 +51,7 @@ def run_record(run_id: str, **changes: Any) -> RunRecord:  # noqa: ANN401 - any 
     return RunRecord(run_id=run_id, **{**fields, **changes})
 
 
-def run_events(run_id: str, numbers: Sequence[int], **data: Any) -> list[RunEvent]:  # noqa: ANN401
+def run_events(run_id: str, numbers: Sequence[int], **data: Any) -> list[RunEvent]:
     """Return one event for each of ``numbers``, carrying ``data``."""
     return [RunEvent(run_id, "text", 1_000.0 + n / 8, 2, {**data, "n": n}, seq=n) for n in numbers]
 

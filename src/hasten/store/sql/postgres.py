@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import ColumnElement, Connection
-    from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 

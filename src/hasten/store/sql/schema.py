@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+
 from hasten.codec import to_plain
 
 if TYPE_CHECKING:
