@@ -7,14 +7,15 @@ Owns what a step's policy means in practice; leaves when a step starts to
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hasten.codec import to_plain
 from hasten.errors import StepError, StepFailed, StepTimeout
-from hasten.trace.recorder import OpenSpan, describe, span, status_of
+from hasten.trace.recorder import OpenSpan, describe, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
     from hasten.clock import Clock
     from hasten.graph.schedule import Result
@@ -23,88 +24,100 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a step ended: ``value`` unless ``result`` is ``none``; ``error`` says what went wrong."""
+    """How a step ended.
+
+    ``value`` is there unless ``result`` is ``none``, and ``plain`` is its form
+    for the record if it is an output. ``error`` is what went wrong, if anything.
+    """
 
     result: Result
     value: Any = None
+    plain: Any = None
     error: StepError | None = None
 
 
-async def attempt(
-    step: Step[..., Any], values: Mapping[str, Any], clock: Clock, attributes: dict[str, Any]
-) -> Settled:
-    """Run ``step`` with ``values`` and return how it settled; raises only cancellation.
+@dataclass(slots=True)
+class StepAttempt:
+    """One step about to run: its inputs by name, its time, and what its span says so far."""
 
-    Its timeout bounds all tries together. When they are spent its fallback, if
-    it has one, gets the same time once more, and its value is tainted.
-    """
-    with span(step.kind, step.name, **attributes) as here:
-        try:
-            return Settled("ok", await _in_time(step, clock, _tries(step, values, clock, here)))
-        except StepError as error:
-            here.set(error=describe(error))
-            if step.policy.fallback is None:
+    step: Step[..., Any]
+    values: Mapping[str, Any]
+    clock: Clock
+    attributes: dict[str, Any]
+    is_output: bool = False
+
+    async def run(self) -> Settled:
+        """Run the step and return how it settled; raises only cancellation.
+
+        Its timeout bounds all tries together. When they are spent its fallback,
+        if it has one, gets the same time once more, and its value is tainted.
+        """
+        with OpenSpan(self.step.kind, self.step.name, self.attributes) as here:
+            try:
+                return await self._in_time(self._tries(here))
+            except StepError as error:
+                here.set(error=describe(error))
                 here.set_status(status_of(error))
+                first = error
+            fallback = self.step.policy.fallback
+            if fallback is None:
+                return Settled("none", error=first)
+            values = {name: self.values[name] for name in self.step.fallback_takes}
+            try:
+                settled = await self._in_time(fallback(**values))
+            except StepError as error:
+                error.__context__ = first
                 return Settled("none", error=error)
-            first = error
+            here.set(fallback=True)
+            here.set_status("degraded")
+            return replace(settled, result="tainted", error=first)
+
+    async def _in_time(self, work: Awaitable[Any]) -> Settled:
+        """Await ``work``; whatever goes wrong with it becomes a ``StepError``."""
+        limit = self.clock.timeout(self.step.policy.timeout_s)
         try:
-            value = await _in_time(step, clock, _fall_back(step, step.policy.fallback, values))
-        except StepError as error:
-            here.set_status(status_of(first))
-            error.__context__ = first
-            return Settled("none", error=error)
-        here.set(fallback=True)
-        here.set_status("degraded")
-        return Settled("tainted", value, first)
-
-
-async def _in_time(step: Step[..., Any], clock: Clock, work: Awaitable[Any]) -> Any:
-    """Await ``work``; turn whatever goes wrong into a ``StepError``."""
-    timeout_s = step.policy.timeout_s
-    try:
-        if timeout_s is None:
-            return await work
-        async with clock.timeout(timeout_s) as limit:
-            return await work
-    except StepError:
-        raise
-    except TimeoutError as error:
-        if timeout_s is not None and limit.expired():
-            message = f"step {step.name!r} did not end within {timeout_s:g} s"
-            raise StepTimeout(message, step=step.name) from None
-        raise _failed(step, error) from error
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+            async with limit:
+                value = await work
+                plain = to_plain(value) if self.is_output else None
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        # Nobody cancelled us: something inside was, and that is this step's failure.
-        raise _failed(step, error) from error
-    except Exception as error:
-        raise _failed(step, error) from error
+        except BaseException as error:
+            if _is_cancelled():
+                raise asyncio.CancelledError from error
+            if limit.expired():
+                raise self._late() from None
+            raise failed(self.step, error) from error
+        if limit.expired():
+            # It swallowed the cancellation; what it returned after that is no answer.
+            raise self._late()
+        return Settled("ok", value, plain)
 
-
-async def _tries(
-    step: Step[..., Any], values: Mapping[str, Any], clock: Clock, here: OpenSpan
-) -> Any:
-    retry = step.policy.retry
-    for number in range(1, retry.attempts):
-        try:
-            return await step.function(**values)
-        except Exception as error:
-            if not retry.on(error):
-                raise
+    async def _tries(self, here: OpenSpan) -> Any:
+        retry = self.step.policy.retry
+        for number in range(1, retry.attempts):
+            try:
+                return await self.step.function(**self.values)
+            except Exception as error:
+                if _is_cancelled() or not retry.on(error):
+                    raise
             here.set(attempts=number + 1)
-        await clock.sleep(retry.backoff_s * 2 ** (number - 1))
-    return await step.function(**values)
+            await self.clock.sleep(retry.backoff_s * 2 ** (number - 1))
+        return await self.step.function(**self.values)
+
+    def _late(self) -> StepTimeout:
+        name, timeout_s = self.step.name, self.step.policy.timeout_s
+        return StepTimeout(f"step {name!r} did not end within {timeout_s:g} s", step=name)
 
 
-async def _fall_back(
-    step: Step[..., Any], fallback: Callable[..., Awaitable[Any]], values: Mapping[str, Any]
-) -> Any:
-    names = step.fallback_takes
-    return await fallback(**{name: values[name] for name in names if name in values})
-
-
-def _failed(step: Step[..., Any], error: BaseException) -> StepFailed:
+def failed(step: Step[..., Any], error: BaseException) -> StepFailed:
+    """Return ``error`` as the failure of ``step``; its cause is set."""
     reason = str(error) or type(error).__name__
-    return StepFailed(f"step {step.name!r} failed: {reason}", step=step.name)
+    failure = StepFailed(f"step {step.name!r} failed: {reason}", step=step.name)
+    failure.__cause__ = error
+    return failure
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was told to stop; a cancellation from inside the step does not count."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

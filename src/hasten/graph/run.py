@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 import secrets
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.clock import Clock, current_clock, set_clock
-from hasten.codec import to_plain
 from hasten.errors import DeadlineExceeded, HastenError, RunCancelled
-from hasten.graph.attempt import Settled, attempt
-from hasten.graph.schedule import Decision, Schedule, Skip, Start, remaining_s
+from hasten.graph.attempt import Settled, StepAttempt, failed
+from hasten.graph.schedule import Decision, Schedule, Skip, Start
 from hasten.trace.event import RunEvent, RunRecord, RunStatus
 from hasten.trace.log import RunLog, Sink
 from hasten.trace.recorder import Recorder, describe, enter_run
 from hasten.virtual import VirtualLoop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from pydantic import BaseModel
 
@@ -42,9 +43,6 @@ PROGRESS_EVERY_S = 0.1
 CANCEL_AGAIN_S = 1.0
 CANCEL_TIMES = 5
 """A step that swallows its cancellation is cancelled again, so often and this far apart."""
-
-_EARLY_S = 1e-6
-"""A timer may fire this early: the loop's clock and ours round differently."""
 
 Reason = Literal["done", "failed", "cancelled", "deadline"]
 
@@ -110,23 +108,25 @@ class Run:
         self.recorder = Recorder(self.record, self.clock)
         self.recorder.listeners.extend(options.listeners)
         self.log = RunLog(self.recorder, options.sink) if options.sink is not None else None
+        self._deadline_s = _tightest(graph.deadline_s, options.deadline_s)
         self._loop = asyncio.get_running_loop()
         self._values = {name: getattr(inputs, name) for name in type(inputs).model_fields}
         self._values.update(resources)
         self._schedule = Schedule(graph.nodes, graph.limits)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._began_s: dict[int, float] = {}
-        self._settled: set[int] = set()
+        self._tasks: dict[int, asyncio.Task[Settled]] = {}
+        self._errors: dict[int, HastenError] = {}
+        self._settled_count = 0
         self._open_outputs = {graph.position[name] for name in graph.outputs}
         self._error: HastenError | None = None
         self._over: asyncio.Future[Reason] = self._loop.create_future()
         self._wake: asyncio.TimerHandle | None = None
-        self._wake_s = float("inf")
-        self._told_s = float("-inf")
+        self._wake_s = inf
+        self._telling: asyncio.TimerHandle | None = None
+        self._told_s = -inf
         self._context = contextvars.copy_context()
         self._context.run(self._enter)
         self._task = self._loop.create_task(
-            self._main(), name=f"run {self.record.run_id}", context=self._context
+            self._main(), name=f"run {self.run_id}", context=self._context
         )
 
     @property
@@ -174,92 +174,96 @@ class Run:
 
     async def _main(self) -> Outcome:
         self._emit("run.started", **_headline(self.record))
-        limits_s = (self.graph.deadline_s, self.options.deadline_s)
-        deadline_s = min((found for found in limits_s if found is not None), default=None)
-        timer = deadline_s and self._loop.call_later(
-            self.clock.loop_delay(deadline_s), self._finish, "deadline"
-        )
-        self._apply(self._schedule.start(self.clock.monotonic()))
-        reason: Reason = "cancelled"
+        deadline = None
+        if self._deadline_s is not None:
+            delay_s = self.clock.loop_delay(self._deadline_s)
+            deadline = self._loop.call_later(delay_s, self._finish, "deadline")
         try:
-            reason = await self._over
-        finally:
-            if timer:
+            self._apply(self._schedule.start(self.clock.monotonic()))
+            reason: Reason = await self._over
+        except asyncio.CancelledError:
+            # The run owns this task: whoever cancels it, as a closing loop does, ends the run.
+            reason = "cancelled"
+        for timer in (deadline, self._wake, self._telling):
+            if timer is not None:
                 timer.cancel()
-            if self._wake is not None:
-                self._wake.cancel()
+        try:
             await self._stop_tasks()
-            await self._end(reason, deadline_s)
+        finally:
+            await self._end(reason)
         return self._outcome()
 
     def _apply(self, decisions: list[Decision]) -> None:
+        """Carry out what the schedule decided, as long as the run is not over."""
         for decision in decisions:
+            if self._over.done():
+                break
             if isinstance(decision, Start):
                 self._begin(decision)
             else:
                 self._skip(decision)
-        self._arm()
+        if not self._over.done():
+            self._arm()
+            self._tell_progress()
 
     def _begin(self, start: Start) -> None:
-        position = start.node
+        position, graph = start.node, self.graph
+        step, after = graph.steps[position], graph.after[position]
+        values = {name: self._values.get(name) for name in graph.takes[position]}
+        attributes: dict[str, Any] = {"after": after}
         if start.missed:
-            missed = ", ".join(self.graph.steps[found].name for found in start.missed)
-            self._degrade(position, f"without {missed}")
-        self._began_s[position] = self.clock.monotonic()
-        work: Coroutine[Any, Any, None] = self._run_step(position, start.missed)
-        self._tasks[position] = self._loop.create_task(
-            work, name=self.graph.steps[position].name, context=self._context.copy()
-        )
-
-    async def _run_step(self, position: int, missed: tuple[int, ...]) -> None:
-        step, node = self.graph.steps[position], self.graph.nodes[position]
-        values = {name: self._values.get(name) for name in self.graph.takes[position]}
-        for found in missed:
-            values[self.graph.steps[found].name] = None
-        attributes: dict[str, Any] = {"after": [self.graph.nodes[one].name for one in node.hard]}
-        attributes["after"] += [
-            self.graph.nodes[one].name for one, _ in node.soft if one not in missed
-        ]
-        if missed:
-            attributes["missed"] = [self.graph.nodes[one].name for one in missed]
+            missed = [self._name(found) for found in start.missed]
+            attributes = {"after": [name for name in after if name not in missed], "missed": missed}
+            self._degrade(position, f"without {', '.join(missed)}")
         if step.policy.phase:
             attributes["phase"] = step.policy.phase
         if step.policy.log_fields:
             attributes["params"] = step.logged(values)
-        self._tell_progress(position)
-        settled = await attempt(step, values, self.clock, attributes)
-        self._step_settled(position, settled)
-
-    def _step_settled(self, position: int, settled: Settled) -> None:
-        name = self.graph.steps[position].name
-        del self._tasks[position]
-        if settled.error is not None:
-            what = "fallback after" if settled.result == "tainted" else "no value:"
-            self._degrade(position, f"{what} {settled.error.code}")
-            self._error = self._error or settled.error
-        if settled.result != "none":
-            self._values[name] = settled.value
-        decisions = self._schedule.settle(position, settled.result, self.clock.monotonic())
-        self._mark(position, has_value=settled.result != "none")
-        if not self._over.done():
-            self._apply(decisions)
+        is_output = position in self._open_outputs
+        attempt = StepAttempt(step, values, self.clock, attributes, is_output)
+        task = self._loop.create_task(attempt.run(), name=step.name, context=self._context.copy())
+        task.add_done_callback(functools.partial(self._step_ended, position), context=self._context)
+        self._tasks[position] = task
 
     def _skip(self, skip: Skip) -> None:
-        self._degrade(skip.node, f"skipped: no {self.graph.steps[skip.because].name}")
-        self._mark(skip.node, has_value=False)
+        self._errors[skip.node] = self._errors[skip.because]
+        self._degrade(skip.node, f"skipped: no {self._name(skip.because)}")
+        self._mark(skip.node, None)
 
-    def _mark(self, position: int, *, has_value: bool) -> None:
-        """Note that a step is over, and whether that ends the run."""
-        self._settled.add(position)
+    def _step_ended(self, position: int, task: asyncio.Task[Settled]) -> None:
+        """Take in what a step's task came to; whatever that is, the run goes on or ends."""
+        del self._tasks[position]
+        if self._over.done():
+            return
         step = self.graph.steps[position]
-        if position in self._open_outputs:
-            self._open_outputs.discard(position)
-            if has_value:
-                value = self.record.outputs[step.name] = to_plain(self._values[step.name])
-                self._emit("output", name=step.name, phase=step.policy.phase, value=value)
-            elif step.name not in self.graph.optional:
-                self._finish("failed")
-        self._tell_progress(position)
+        try:
+            settled = task.result()
+        except BaseException as error:  # noqa: BLE001 - its task was cancelled behind our back
+            settled = Settled("none", error=failed(step, error))
+        if settled.error is not None:
+            self._errors[position] = settled.error
+            what = "fallback after" if settled.result == "tainted" else "no value:"
+            cause = describe(settled.error.__cause__ or settled.error)
+            self._degrade(position, f"{what} {cause['code']}")
+        if settled.result != "none":
+            self._values[step.name] = settled.value
+        decisions = self._schedule.settle(position, settled.result, self.clock.monotonic())
+        self._mark(position, settled)
+        self._apply(decisions)
+
+    def _mark(self, position: int, settled: Settled | None) -> None:
+        """Note that a step is over (``None``: skipped), and whether that ends the run."""
+        self._settled_count += 1
+        if position not in self._open_outputs:
+            return
+        self._open_outputs.discard(position)
+        step = self.graph.steps[position]
+        if settled is not None and settled.result != "none":
+            self.record.outputs[step.name] = settled.plain
+            self._emit("output", name=step.name, phase=step.policy.phase, value=settled.plain)
+        elif step.name not in self.graph.optional:
+            self._error = self._errors[position]
+            self._finish("failed")
         if not self._open_outputs:
             self._finish("done")
 
@@ -271,15 +275,16 @@ class Run:
         if self._wake is not None:
             self._wake.cancel()
         self._wake_s = wake_s
-        delay_s = max(wake_s - self.clock.monotonic(), 0.0)
-        self._wake = self._loop.call_later(
-            self.clock.loop_delay(delay_s), self._tick, context=self._context
-        )
+        self._wake = self._after(wake_s - self.clock.monotonic(), self._tick)
 
     def _tick(self) -> None:
-        self._wake_s = float("inf")
+        """Ask the schedule; a timer that fired a rounding error early is set once more."""
+        self._wake_s = inf
         if not self._over.done():
-            self._apply(self._schedule.tick(self.clock.monotonic() + _EARLY_S))
+            self._apply(self._schedule.tick(self.clock.monotonic()))
+
+    def _after(self, delay_s: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+        return self._loop.call_later(self.clock.loop_delay(delay_s), act, context=self._context)
 
     def _finish(self, reason: Reason) -> None:
         if not self._over.done():
@@ -298,16 +303,16 @@ class Run:
             names = ", ".join(task.get_name() for task in left)
             _log.error("run %s: steps ignore cancellation: %s", self.run_id, names)
 
-    async def _end(self, reason: Reason, deadline_s: float | None) -> None:
+    async def _end(self, reason: Reason) -> None:
         record = self.record
         if reason == "done":
             record.status = "degraded" if record.degraded_by else "complete"
-            self._error = None
+            self._emit("progress", progress=1.0, eta_ms=0, current_step="", phase="")
         elif reason == "failed":
             record.status = "failed"
         elif reason == "deadline":
             record.status = "failed"
-            message = f"run {self.run_id} did not end within {deadline_s:g} s"
+            message = f"run {self.run_id} did not end within {self._deadline_s:g} s"
             self._error = DeadlineExceeded(message)
         else:
             record.status = "cancelled"
@@ -328,7 +333,8 @@ class Run:
             await self.log.close()
 
     def _outcome(self) -> Outcome:
-        outputs = {name: self._values[name] for name in self.record.outputs}
+        there = self.record.outputs
+        outputs = {name: self._values[name] for name in self.graph.outputs if name in there}
         return Outcome(
             self.run_id,
             self.record.status,
@@ -339,32 +345,45 @@ class Run:
             self.recorder.spans,
         )
 
+    def _name(self, position: int) -> str:
+        return self.graph.steps[position].name
+
     def _degrade(self, position: int, reason: str) -> None:
-        name = self.graph.steps[position].name
+        name = self._name(position)
         self.record.degraded_by.append(f"{name}: {reason}")
         self._emit("degraded", step=name, reason=reason)
 
-    def _tell_progress(self, position: int) -> None:
-        """Say how far the run is and when it should end, now and then and at the end."""
-        now_s = self.clock.monotonic()
-        if self._open_outputs and now_s - self._told_s < PROGRESS_EVERY_S:
+    def _tell_progress(self) -> None:
+        """Say how far the run is, now or as soon as ``PROGRESS_EVERY_S`` allows."""
+        if self._telling is None:
+            wait_s = self._told_s + PROGRESS_EVERY_S - self.clock.monotonic()
+            if wait_s > 0:
+                self._telling = self._after(wait_s, self._send_progress)
+            else:
+                self._send_progress()
+
+    def _send_progress(self) -> None:
+        self._telling = None
+        if self._over.done():
             return
-        self._told_s = now_s
-        policy = self.graph.steps[position].policy
-        eta_s = None
-        if self.options.expected_s:
-            elapsed_s = {one: now_s - self._began_s[one] for one in self._tasks}
-            eta_s = remaining_s(self.graph.nodes, self.options.expected_s, elapsed_s, self._settled)
+        self._told_s = now_s = self.clock.monotonic()
+        expected_s = self.options.expected_s
+        eta_s = self._schedule.remaining_s(self._open_outputs, expected_s, now_s)
+        newest = self.graph.steps[next(reversed(self._tasks))]
         self._emit(
             "progress",
-            progress=round(len(self._settled) / len(self.graph.nodes), 3),
+            progress=round(self._settled_count / len(self.graph.nodes), 3),
             eta_ms=None if eta_s is None else round(eta_s * 1e3),
-            current_step=policy.label or self.graph.steps[position].name,
-            phase=policy.phase,
+            current_step=newest.policy.label or newest.name,
+            phase=newest.policy.phase,
         )
 
     def _emit(self, type_: str, **data: Any) -> None:
         self.recorder.emit(type_, self.recorder.root.span_id, data)
+
+
+def _tightest(*limits_s: float | None) -> float | None:
+    return min((found for found in limits_s if found is not None), default=None)
 
 
 def _headline(record: RunRecord) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """This step will never start: ``because`` is the hard input that has no value."""
+    """Never start this step: ``because`` is the hard input that has no value."""
 
     node: int
     because: int
@@ -61,8 +62,8 @@ Decision = Start | Skip
 class Schedule:
     """The state of one run's order. Give it events in time order; it answers with decisions.
 
-    ``limits`` caps how many steps of a limit group run at once; waiting steps
-    start first come, first served.
+    ``nodes`` come so that each is after those it takes. ``limits`` caps how many
+    steps of a limit group run at once; waiting steps start first come, first served.
     """
 
     def __init__(self, nodes: Sequence[Node], limits: Mapping[str, int] | None = None) -> None:
@@ -73,6 +74,7 @@ class Schedule:
         self._soft_open = [len(node.soft) for node in nodes]
         self._ready_s: list[float | None] = [None] * len(nodes)
         self._has_begun = [False] * len(nodes)
+        self._began_s: list[float | None] = [None] * len(nodes)
         self._results: list[Result | None] = [None] * len(nodes)
         self._is_tainted = [False] * len(nodes)
         self._wakes: list[tuple[float, int]] = []
@@ -102,7 +104,7 @@ class Schedule:
             self._free[group] += 1
         self._settle(position, result, now_s, decisions)
         if group in self._free:
-            self._admit(group, decisions)
+            self._admit(group, now_s, decisions)
         return decisions
 
     def tick(self, now_s: float) -> list[Decision]:
@@ -121,6 +123,36 @@ class Schedule:
     def result(self, position: int) -> Result | None:
         """Return how a step settled, or ``None`` if it has not."""
         return self._results[position]
+
+    def remaining_s(
+        self, wanted: Iterable[int], expected_s: Mapping[str, float], now_s: float
+    ) -> float | None:
+        """Return the seconds until the last of ``wanted`` should settle; ``None`` if unknown.
+
+        ``expected_s`` is the usual duration by step name; a name that is missing
+        and matters makes the answer unknown. A step over its usual time is taken
+        to end now; time spent queueing for a limit is not foreseen.
+        """
+        ends_s: list[float] = []
+        for position, node in enumerate(self._nodes):
+            end_s = now_s
+            if self._results[position] is None:
+                begin_s = self._began_s[position]
+                if begin_s is None:
+                    begin_s = self._expected_begin_s(position, ends_s, now_s)
+                end_s = max(begin_s + expected_s.get(node.name, inf), now_s)
+            ends_s.append(end_s)
+        last_s = max((ends_s[position] for position in wanted), default=now_s)
+        return None if last_s == inf else last_s - now_s
+
+    def _expected_begin_s(self, position: int, ends_s: Sequence[float], now_s: float) -> float:
+        """Return when a step should begin, given when those before it should end."""
+        node = self._nodes[position]
+        ready_s = self._ready_s[position]
+        if ready_s is None:
+            ready_s = max((ends_s[needed] for needed in node.hard), default=now_s)
+        waits_s = (min(ends_s[wished], ready_s + wait_s) for wished, wait_s in node.soft)
+        return max(now_s, ready_s, *waits_s)
 
     def _settle(
         self, position: int, result: Result, now_s: float, decisions: list[Decision]
@@ -150,7 +182,7 @@ class Schedule:
         self._try_begin(position, now_s, decisions)
         if not self._has_begun[position]:
             for wished, wait_s in self._nodes[position].soft:
-                if self._results[wished] is None and wait_s != float("inf"):
+                if self._results[wished] is None and wait_s != inf:
                     heapq.heappush(self._wakes, (now_s + wait_s, position))
 
     def _try_begin(self, position: int, now_s: float, decisions: list[Decision]) -> None:
@@ -162,9 +194,9 @@ class Schedule:
         group = self._nodes[position].limit
         if group in self._free:
             self._waiting[group].append(position)
-            self._admit(group, decisions)
+            self._admit(group, now_s, decisions)
         else:
-            decisions.append(self._begin(position))
+            decisions.append(self._begin(position, now_s))
 
     def _must_wait(self, position: int, now_s: float) -> bool:
         ready_s = self._ready_s[position]
@@ -173,14 +205,15 @@ class Schedule:
             for wished, wait_s in self._nodes[position].soft
         )
 
-    def _admit(self, group: str, decisions: list[Decision]) -> None:
+    def _admit(self, group: str, now_s: float, decisions: list[Decision]) -> None:
         waiting = self._waiting[group]
         while waiting and self._free[group] > 0:
             self._free[group] -= 1
-            decisions.append(self._begin(waiting.popleft()))
+            decisions.append(self._begin(waiting.popleft(), now_s))
 
-    def _begin(self, position: int) -> Start:
+    def _begin(self, position: int, now_s: float) -> Start:
         """Fix what the step goes without. What came while it queued is taken after all."""
+        self._began_s[position] = now_s
         missed = []
         for wished, _ in self._nodes[position].soft:
             result = self._results[wished]
@@ -191,29 +224,3 @@ class Schedule:
         if missed:
             self._is_tainted[position] = True
         return Start(position, tuple(missed))
-
-
-def remaining_s(
-    nodes: Sequence[Node],
-    expected_s: Mapping[str, float],
-    elapsed_s: Mapping[int, float],
-    settled: Iterable[int],
-) -> float | None:
-    """Return the seconds until the last step should end, or ``None`` where history has a gap.
-
-    ``expected_s`` is the usual duration by step name; ``elapsed_s`` how long each
-    running step has run. ``nodes`` come in dependency order. The estimate is the
-    longest path over hard edges through what is left; a step over its usual
-    time is taken to end now.
-    """
-    done = set(settled)
-    ends: list[float] = []
-    for position, node in enumerate(nodes):
-        if position in done:
-            ends.append(0.0)
-            continue
-        if node.name not in expected_s:
-            return None
-        left_s = max(expected_s[node.name] - elapsed_s.get(position, 0.0), 0.0)
-        ends.append(max((ends[needed] for needed in node.hard), default=0.0) + left_s)
-    return max(ends, default=0.0)

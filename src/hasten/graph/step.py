@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
     Any,
     Generic,
     Literal,
+    NoReturn,
     ParamSpec,
     TypeAlias,
     TypeVar,
@@ -26,7 +27,8 @@ from typing import (
     overload,
 )
 
-from hasten.errors import GraphError
+from hasten.codec import to_plain
+from hasten.errors import CodecError, GraphError
 from hasten.trace.recorder import span
 
 P = ParamSpec("P")
@@ -71,7 +73,7 @@ class StepPolicy:
 
     timeout_s: float | None = None
     retry: Retry = field(default_factory=Retry)
-    fallback: Callable[..., Awaitable[Any]] | None = None
+    fallback: Callable[..., Coroutine[Any, Any, Any]] | None = None
     soft_wait_s: float | Mapping[str, float] = 0.0
     phase: str = ""
     label: str = ""
@@ -99,11 +101,17 @@ class Step(Generic[P, T]):
         self.kind: Literal["step", "tool"] = kind
         self.name: str = name or getattr(function, "__name__", type(function).__name__)
         if not inspect.iscoroutinefunction(function):
-            message = f"{kind} {self.name!r} must be an async function"
-            raise GraphError(message)
+            self._refuse("must be an async function")
+        if policy.timeout_s is not None and policy.timeout_s <= 0:
+            self._refuse(f"timeout_s must be above 0, not {policy.timeout_s:g}")
+        if policy.retry.attempts < 1:
+            self._refuse(f"retry must allow at least 1 attempt, not {policy.retry.attempts}")
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the function, recorded as a span of the current run if there is one."""
+        """Call the function, recorded as a span of the current run if there is one.
+
+        Its policy is the graph's affair: a direct call has no timeout, retry or fallback.
+        """
         attributes: dict[str, Any] = {"phase": self.policy.phase} if self.policy.phase else {}
         if self.policy.log_fields:
             given = inspect.signature(self.function).bind(*args, **kwargs).arguments
@@ -115,21 +123,33 @@ class Step(Generic[P, T]):
         return f"<{self.kind} {self.name}>"
 
     def logged(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the declared log fields among ``values``."""
-        return {name: values[name] for name in self.policy.log_fields if name in values}
+        """Return the declared log fields among ``values``, in plain form.
+
+        A value that has none, such as a model, is shown as the name of its type.
+        """
+        return {name: _plain(values[name]) for name in self.policy.log_fields if name in values}
 
     @functools.cached_property
     def wants(self) -> dict[str, Want]:
-        """What it takes, by parameter name, as its signature and ``needs`` declare."""
-        found: dict[str, Want] = {}
+        """What it takes, by parameter name, as its signature and ``needs`` declare.
+
+        Raises ``GraphError`` for a parameter that cannot be given by name.
+        """
+        kinds = inspect.Parameter
         hints = _hints(self)
+        found: dict[str, Want] = {}
+        named = {name: Want(Any) for name in self.policy.needs}
+        named |= {name: Want(Any, is_soft=True) for name in self.policy.soft_needs}
         for parameter in inspect.signature(self.function).parameters.values():
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                for name in (*self.policy.needs, *self.policy.soft_needs):
-                    found[name] = Want(Any, is_soft=name in self.policy.soft_needs)
+            if parameter.kind in (kinds.POSITIONAL_ONLY, kinds.VAR_POSITIONAL):
+                self._refuse(f"parameter {parameter.name!r} cannot be given by name")
+            if parameter.kind is kinds.VAR_KEYWORD:
+                found, named = {**named, **found}, {}
             else:
-                has_default = parameter.default is not inspect.Parameter.empty
+                has_default = parameter.default is not kinds.empty
                 found[parameter.name] = _want(hints.get(parameter.name, Any), has_default)
+        if named:
+            self._refuse(f"needs {list(named)}, but its function takes no **inputs")
         return found
 
     @functools.cached_property
@@ -138,19 +158,30 @@ class Step(Generic[P, T]):
         return _hints(self).get("return", Any)
 
     @functools.cached_property
+    def fallback(self) -> Step[..., Any] | None:
+        """Its fallback seen as a step, whose ``wants`` and ``returns`` must fit its own."""
+        if self.policy.fallback is None or isinstance(self.policy.fallback, Step):
+            return self.policy.fallback
+        return Step(self.policy.fallback, StepPolicy(), name=f"fallback of {self.name}")
+
+    @functools.cached_property
     def fallback_takes(self) -> tuple[str, ...]:
         """The names of its parameters that its fallback wants, too."""
-        if self.policy.fallback is None:
+        if self.fallback is None:
             return ()
-        parameters = inspect.signature(self.policy.fallback).parameters.values()
+        parameters = inspect.signature(self.fallback.function).parameters.values()
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
             return tuple(self.wants)
-        return tuple(parameter.name for parameter in parameters)
+        return tuple(name for name in self.fallback.wants if name in self.wants)
 
     def soft_wait_s(self, name: str) -> float:
         """Return how long to wait for the soft input ``name``, in seconds."""
         wait = self.policy.soft_wait_s
         return wait.get(name, 0.0) if isinstance(wait, Mapping) else wait
+
+    def _refuse(self, why: str) -> NoReturn:
+        message = f"{self.kind} {self.name!r}: {why}"
+        raise GraphError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +225,13 @@ def tool(function: Any = None, /, *, name: str = "", **policy: Any) -> Any:
     return lambda function: Step(function, StepPolicy(**policy), kind="tool", name=name)
 
 
+def _plain(value: object) -> Any:
+    try:
+        return to_plain(value)
+    except CodecError:
+        return type(value).__name__
+
+
 def _want(annotation: Any, has_default: bool) -> Want:  # noqa: FBT001 - two facts of one parameter
     if get_origin(annotation) is Annotated:
         inner, *marks = get_args(annotation)
@@ -209,6 +247,6 @@ def _hints(step: Step[..., Any]) -> dict[str, Any]:
     except NameError as error:
         message = (
             f"{step.kind} {step.name!r}: an annotation cannot be resolved ({error}); "
-            "import its name at run time, not under TYPE_CHECKING"
+            "its name must be there in the module at run time, not only under TYPE_CHECKING"
         )
         raise GraphError(message) from error

@@ -17,8 +17,12 @@ T = TypeVar("T")
 async def together(*work: Coroutine[Any, Any, T], limit: int | None = None) -> list[T]:
     """Run ``work`` side by side, at most ``limit`` at once; return the values in its order.
 
-    The first error cancels the rest and is raised as it is.
+    The first error cancels the rest and is raised as it is. Raises
+    ``ValueError`` for a ``limit`` below 1.
     """
+    if limit is not None and limit < 1:
+        message = f"limit must be at least 1, not {limit}"
+        raise ValueError(message)
     gate = asyncio.Semaphore(limit or max(len(work), 1))
 
     async def pass_gate(one: Coroutine[Any, Any, T]) -> T:
