@@ -245,7 +245,12 @@ class RunLog:
         self.recorder.flush_text()
         self._is_closing = True
         self._has_work.set()
-        await asyncio.shield(self._writer)
+        await asyncio.wait([self._writer])
+        if self._writer.cancelled():
+            # A closing loop cancels every task, this one before the run has ended.
+            await self._write_rest()
+        else:
+            self._writer.result()
 
     async def follow(self, after: int = 0) -> AsyncIterator[RunEvent]:
         """Yield the events numbered above ``after``: what is there, then live, to the end."""
@@ -265,12 +270,25 @@ class RunLog:
     async def _write(self) -> None:
         try:
             self._has_line = await self._keep(self._sink.save_run, self.recorder.run)
-            while self._waiting or not self._is_closing:
+            while not self._is_closing:
                 await self._has_work.wait()
                 self._has_work.clear()
                 await self._write_batch()
+        except Exception:
+            self._end()
+            raise
+        await self._write_rest()
+
+    async def _write_rest(self) -> None:
+        try:
+            await self._write_batch()
             await self._write_end()
         finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Take nothing more, and let the followers end."""
+        if not self._is_over:
             self._is_over = True
             self.recorder.listeners.remove(self._take)
             self._tell_followers()

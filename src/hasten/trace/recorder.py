@@ -9,6 +9,7 @@ outside a run both do nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from hasten.clock import Clock
 
+_log = logging.getLogger(__name__)
+
 TEXT_EVERY_S = 0.1
 """Pieces of text are merged to at most one event in this time, per section."""
 
@@ -49,7 +52,7 @@ class Recorder:
     """Collects one run's spans and events and tells its listeners at once.
 
     A listener is a plain function called with each event in order; it must not
-    block and must not raise. ``spans[0]`` is the run itself. Everything happens
+    block, and what it raises is logged and stops nothing. ``spans[0]`` is the run itself. Everything happens
     on the run's event loop; other threads must not call in.
     """
 
@@ -131,7 +134,10 @@ class Recorder:
 
     def _tell(self, event: RunEvent) -> None:
         for listener in self.listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("run %s: a listener failed on %s", event.run_id, event.type)
 
     def _call_when_due(self, section: str) -> asyncio.TimerHandle:
         delay_s = self.clock.loop_delay(TEXT_EVERY_S)
