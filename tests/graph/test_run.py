@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def test_steps_run_side_by_side_and_hand_on_their_values() -> None:
     assert outcome.value() == {"last": "short tea, long tea"}
     assert outcome.record.duration_s == pytest.approx(4)
     assert outcome.degraded_by == ()
-    assert [span.name for span in outcome.spans][0] == "tested"
+    assert next(span.name for span in outcome.spans) == "tested"
     assert outcome.spans[-1].attributes["after"] == ("short", "long")
 
 
@@ -481,10 +482,8 @@ def test_a_step_that_swallows_its_cancellation_is_cancelled_again(swallows: int)
     @step
     async def last() -> int:
         for _ in range(swallows):
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await pause(100)
-            except asyncio.CancelledError:
-                pass
         await pause(100)
         return 1
 
@@ -504,10 +503,8 @@ def test_a_step_that_never_stops_is_named_and_left(caplog: pytest.LogCaptureFixt
     @step
     async def last() -> int:
         while not is_over:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await pause(100)
-            except asyncio.CancelledError:
-                pass
         return 1
 
     async def main() -> Outcome:
@@ -544,9 +541,7 @@ def test_what_an_unneeded_step_does_while_it_is_stopped_does_not_matter() -> Non
     async def other() -> int:
         return 2
 
-    outcome = run(
-        graph(extra, middle, last, other, outputs=("other", "last"), optional=("last",))
-    )
+    outcome = run(graph(extra, middle, last, other, outputs=("other", "last"), optional=("last",)))
     assert outcome.outputs == {"other": 2, "last": "None"}
     assert outcome.degraded_by == ("last: without middle",)
 
@@ -679,8 +674,8 @@ def test_log_fields_are_recorded_in_plain_form() -> None:
     """A value with no plain form shows as its type; other parameters never show."""
 
     @step(log_fields=("topic", "client"), phase="thinking")
-    async def last(topic: str, client: Client, secret: str = "hush") -> str:
-        return f"{topic}{client}{secret}"
+    async def last(topic: str, client: Client, other: str = "hush") -> str:
+        return f"{topic}{client}{other}"
 
     async def main() -> Outcome:
         return await graph(last, resources={"client": Client}).run({}, client=Client())

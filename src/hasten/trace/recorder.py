@@ -52,8 +52,9 @@ class Recorder:
     """Collects one run's spans and events and tells its listeners at once.
 
     A listener is a plain function called with each event in order; it must not
-    block, and what it raises is logged and stops nothing. ``spans[0]`` is the run itself. Everything happens
-    on the run's event loop; other threads must not call in.
+    block, and what it raises is logged and stops nothing. ``spans[0]`` is the
+    run itself. Everything happens on the run's event loop; other threads must
+    not call in.
     """
 
     def __init__(self, run: RunRecord, clock: Clock) -> None:
@@ -136,7 +137,7 @@ class Recorder:
         for listener in self.listeners:
             try:
                 listener(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a reader's fault is not the run's
                 _log.exception("run %s: a listener failed on %s", event.run_id, event.type)
 
     def _call_when_due(self, section: str) -> asyncio.TimerHandle:
