@@ -35,6 +35,14 @@ class Settled:
     plain: Any = None
     error: StepError | None = None
 
+    @property
+    def reason(self) -> str:
+        """In a few words what its ``error`` came to; empty if there is none."""
+        if self.error is None:
+            return ""
+        what = "fallback after" if self.result == "tainted" else "no value:"
+        return f"{what} {describe(self.error.__cause__ or self.error)['code']}"
+
 
 @dataclass(slots=True)
 class StepAttempt:
@@ -50,11 +58,12 @@ class StepAttempt:
         """Run the step and return how it settled; raises only cancellation.
 
         Its timeout bounds all tries together. When they are spent its fallback,
-        if it has one, gets the same time once more, and its value is tainted.
+        if it has one, gets the same time once more, and its value is tainted. A
+        value made with the fallback of a step called inside is tainted, too.
         """
         with OpenSpan(self.step.kind, self.step.name, self.attributes) as here:
             try:
-                return await self._in_time(self._tries(here))
+                return self._as_inside(here, await self._in_time(self._tries(here)))
             except StepError as error:
                 here.set(error=describe(error))
                 here.set_status(status_of(error))
@@ -91,6 +100,12 @@ class StepAttempt:
             # It swallowed the cancellation; what it returned after that is no answer.
             raise self._late()
         return Settled("ok", value, plain)
+
+    def _as_inside(self, here: OpenSpan, settled: Settled) -> Settled:
+        if not here.is_degraded:
+            return settled
+        here.set_status("degraded")
+        return replace(settled, result="tainted")
 
     async def _tries(self, here: OpenSpan) -> Any:
         retry = self.step.policy.retry

@@ -79,6 +79,9 @@ def _check_outputs(graph: Graph, by_name: Steps) -> None:
         _refuse(graph, f"there is no output; its steps are {sorted(by_name)}")
     if len(set(names)) < len(names):
         _refuse(graph, f"an output is named twice: {list(names)}")
+    lost = sorted(name for name in graph.effects if name not in by_name or name in names)
+    if lost:
+        _refuse(graph, f"effects {lost} name no step, or one that is an output")
     stray = sorted(graph.optional - set(names))
     if stray:
         _refuse(graph, f"optional {stray} are not among the outputs {list(names)}")
@@ -153,7 +156,7 @@ def _check_fallback(graph: Graph, step: Step[..., Any]) -> None:
 
 def _check_reach(graph: Graph, by_name: Steps) -> None:
     useful: set[str] = set()
-    pending = list(graph.outputs)
+    pending = [*graph.outputs, *graph.effects]
     while pending:
         name = pending.pop()
         if name not in useful:
@@ -161,7 +164,7 @@ def _check_reach(graph: Graph, by_name: Steps) -> None:
             pending.extend(found for found in by_name[name].wants if found in by_name)
     idle = sorted(set(by_name) - useful)
     if idle:
-        _refuse(graph, f"steps {idle} lead to no output of {list(graph.outputs)}")
+        _refuse(graph, f"steps {idle} lead to no output of {list(graph.outputs)}, nor to an effect")
 
 
 def _in_order(graph: Graph, by_name: Steps) -> tuple[Step[..., Any], ...]:

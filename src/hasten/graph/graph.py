@@ -30,11 +30,14 @@ class Graph:
     A parameter is named after a step, a field of ``inputs`` (a pydantic model),
     or a resource: a value given when the run starts, such as a model, declared
     here with its type. ``outputs`` are the steps whose values are the answer; a
-    run that lacks one fails, unless it is also in ``optional``. ``limits`` caps
-    how many steps of a limit group run at once. ``deadline_s`` bounds a run.
+    run that lacks one fails, unless it is also in ``optional``. ``effects`` are
+    steps run for what they do, such as saving the answer: the run waits for
+    them, their values are no part of it, and one that fails degrades it.
+    ``limits`` caps how many steps of a limit group run at once. ``deadline_s``
+    bounds a run.
 
     Raises ``GraphError`` for a duplicate or unknown name, a cycle, a type that
-    does not fit, or a step that leads to no output.
+    does not fit, or a step that leads to no output or effect.
     """
 
     def __init__(  # noqa: PLR0913 - a graph's whole declaration in one place
@@ -45,14 +48,16 @@ class Graph:
         inputs: type[BaseModel],
         outputs: Sequence[str],
         optional: Sequence[str] = (),
+        effects: Sequence[str] = (),
         resources: Mapping[str, type] | None = None,
         limits: Mapping[str, int] | None = None,
         deadline_s: float | None = None,
-    ) -> None:  # waiver: seven keywords are a graph's declaration; all but two have defaults
+    ) -> None:  # waiver: eight keywords are a graph's declaration; all but two have defaults
         self.name = name
         self.inputs = inputs
         self.outputs = tuple(outputs)
         self.optional = frozenset(optional)
+        self.effects = frozenset(effects)
         self.resources = dict(resources or {})
         self.limits = dict(limits or {})
         self.deadline_s = deadline_s
@@ -142,7 +147,7 @@ def _problem(inputs: type[BaseModel], found: Any) -> InvalidInput:
     """Turn one of pydantic's findings into an ``InvalidInput`` that says what would do."""
     field = ".".join(str(part) for part in found["loc"]) or "inputs"
     top = inputs.model_fields.get(str(found["loc"][0])) if found["loc"] else None
-    allowed: list[str] = []
+    allowed = list(found.get("ctx", {}).get("allowed", ()))
     value = found["input"]
     message = f"{field!r}: {found['msg']}"
     if found["type"] == "missing":

@@ -116,7 +116,7 @@ class Run:
         self._tasks: dict[int, asyncio.Task[Settled]] = {}
         self._errors: dict[int, HastenError] = {}
         self._settled_count = 0
-        self._open_outputs = {graph.position[name] for name in graph.outputs}
+        self._open_ends = {graph.position[name] for name in (*graph.outputs, *graph.effects)}
         self._error: HastenError | None = None
         self._over: asyncio.Future[Reason] = self._loop.create_future()
         self._wake: asyncio.TimerHandle | None = None
@@ -219,7 +219,7 @@ class Run:
             attributes["phase"] = step.policy.phase
         if step.policy.log_fields:
             attributes["params"] = step.logged(values)
-        is_output = position in self._open_outputs
+        is_output = step.name in graph.outputs
         attempt = StepAttempt(step, values, self.clock, attributes, is_output)
         task = self._loop.create_task(attempt.run(), name=step.name, context=self._context.copy())
         task.add_done_callback(functools.partial(self._step_ended, position), context=self._context)
@@ -242,9 +242,7 @@ class Run:
             settled = Settled("none", error=failed(step, error))
         if settled.error is not None:
             self._errors[position] = settled.error
-            what = "fallback after" if settled.result == "tainted" else "no value:"
-            cause = describe(settled.error.__cause__ or settled.error)
-            self._degrade(position, f"{what} {cause['code']}")
+            self._degrade(position, settled.reason)
         if settled.result != "none":
             self._values[step.name] = settled.value
         decisions = self._schedule.settle(position, settled.result, self.clock.monotonic())
@@ -254,9 +252,16 @@ class Run:
     def _mark(self, position: int, settled: Settled | None) -> None:
         """Note that a step is over (``None``: skipped), and whether that ends the run."""
         self._settled_count += 1
-        if position not in self._open_outputs:
+        if position not in self._open_ends:
             return
-        self._open_outputs.discard(position)
+        self._open_ends.discard(position)
+        if self.graph.steps[position].name in self.graph.outputs:
+            self._answer(position, settled)
+        if not self._open_ends:
+            self._finish("done")
+
+    def _answer(self, position: int, settled: Settled | None) -> None:
+        """Give out an output, or end the run for want of it."""
         step = self.graph.steps[position]
         if settled is not None and settled.result != "none":
             self.record.outputs[step.name] = settled.plain
@@ -264,8 +269,6 @@ class Run:
         elif step.name not in self.graph.optional:
             self._error = self._errors[position]
             self._finish("failed")
-        if not self._open_outputs:
-            self._finish("done")
 
     def _arm(self) -> None:
         """Set the timer for the next soft deadline."""
@@ -349,9 +352,7 @@ class Run:
         return self.graph.steps[position].name
 
     def _degrade(self, position: int, reason: str) -> None:
-        name = self._name(position)
-        self.record.degraded_by.append(f"{name}: {reason}")
-        self._emit("degraded", step=name, reason=reason)
+        self.recorder.degrade(self._name(position), reason, self.recorder.root)
 
     def _tell_progress(self) -> None:
         """Say how far the run is, now or as soon as ``PROGRESS_EVERY_S`` allows."""
@@ -368,7 +369,7 @@ class Run:
             return
         self._told_s = now_s = self.clock.monotonic()
         expected_s = self.options.expected_s
-        eta_s = self._schedule.remaining_s(self._open_outputs, expected_s, now_s)
+        eta_s = self._schedule.remaining_s(self._open_ends, expected_s, now_s)
         newest = self.graph.steps[next(reversed(self._tasks))]
         self._emit(
             "progress",

@@ -27,9 +27,11 @@ from typing import (
     overload,
 )
 
+from hasten.clock import current_clock
 from hasten.codec import to_plain
 from hasten.errors import CodecError, GraphError
-from hasten.trace.recorder import span
+from hasten.graph.attempt import StepAttempt
+from hasten.trace.recorder import current_recorder, degrade
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,7 +87,7 @@ class StepPolicy:
 
 
 class Step(Generic[P, T]):
-    """An async function with a name and a policy; called directly it runs as a measured call."""
+    """An async function with a name and a policy; called inside a step it is part of it."""
 
     def __init__(
         self,
@@ -108,16 +110,25 @@ class Step(Generic[P, T]):
             self._refuse(f"retry must allow at least 1 attempt, not {policy.retry.attempts}")
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call the function, recorded as a span of the current run if there is one.
+        """Run as part of the step that calls it: a span of the run, under its own policy.
 
-        Its policy is the graph's affair: a direct call has no timeout, retry or fallback.
+        Its fallback degrades the run and taints the steps around it. Outside a
+        run this is a plain call. Raises ``StepError`` when there is no value.
         """
+        if current_recorder() is None:
+            return await self.function(*args, **kwargs)
+        names = inspect.signature(self.function).parameters
+        values = {**dict(zip(names, args, strict=False)), **kwargs}
         attributes: dict[str, Any] = {"phase": self.policy.phase} if self.policy.phase else {}
         if self.policy.log_fields:
-            given = inspect.signature(self.function).bind(*args, **kwargs).arguments
-            attributes["params"] = self.logged(given)
-        with span(self.kind, self.name, **attributes):
-            return await self.function(*args, **kwargs)
+            attributes["params"] = self.logged(values)
+        settled = await StepAttempt(self, values, current_clock(), attributes).run()
+        if settled.error is not None:
+            if settled.result == "none":
+                raise settled.error
+            degrade(self.name, settled.reason)
+        value: T = settled.value
+        return value
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"

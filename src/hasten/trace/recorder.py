@@ -126,6 +126,11 @@ class Recorder:
             pending.parts.append(text)
             pending.span_id = span_id
 
+    def degrade(self, step: str, reason: str, span: Span) -> None:
+        """Note that ``step`` went on without what it wanted, and say so inside ``span``."""
+        self.run.degraded_by.append(f"{step}: {reason}")
+        self.emit("degraded", span.span_id, {"step": step, "reason": reason})
+
     def flush_text(self) -> None:
         """Send the pieces of text still waiting to be merged."""
         for section, pending in self._texts.items():
@@ -230,6 +235,11 @@ class OpenSpan:
         """Add attributes to the span."""
         self._attributes.update(attributes)
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether a step called inside it fell back."""
+        return "degraded" in self._attributes
+
     def set_status(self, status: SpanStatus) -> None:
         """Say how it ended when the block itself ends well, such as ``degraded``."""
         self._status = status
@@ -257,6 +267,17 @@ def emit(type_: str, **data: Any) -> None:
     place = _innermost()
     if place is not None:
         place.recorder.emit(type_, place.span.span_id, data)
+
+
+def degrade(step: str, reason: str) -> None:
+    """Note that ``step``, called inside this task's span, fell back; mark the spans around it."""
+    place = _innermost()
+    if place is None:
+        return
+    place.recorder.degrade(step, reason, place.span)
+    while place is not None:
+        place.span.attributes["degraded"] = True
+        place = place.outer
 
 
 def emit_text(section: str, text: str) -> None:

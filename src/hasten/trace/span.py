@@ -22,7 +22,8 @@ class Span(msgspec.Struct):
     - any: ``phase`` (what the application calls this part), ``error`` (code and message),
       ``params`` (declared key fields only, never free text)
     - step, tool: ``after`` (names it waited for), ``missed`` (soft inputs it went without),
-      ``attempts``, ``fallback`` (true when its fallback answered), ``cache_hit``
+      ``attempts``, ``fallback`` (true when its fallback answered), ``degraded`` (true when a
+      step called inside it fell back), ``cache_hit``
     - model: ``model``, ``task``, ``section``, ``tokens_in``, ``tokens_out``, ``cached_tokens_in``,
       ``cost_usd``, ``first_token_s`` (seconds after start), ``simulated``
     - cache: ``use``, ``tier``, ``result``, ``saved_ms``, ``saved_usd``
