@@ -8,6 +8,7 @@ one wrapper a file. Graph steps, applications and the gateway call it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from hasten.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -41,8 +42,9 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One question to a model.
 
     ``schema`` asks for JSON that satisfies this JSON Schema. ``task`` names what
-    it is for, in traces and when a model is chosen per task; it never reaches
-    the wire. ``extra`` holds provider fields passed through untouched.
+    it is for, in traces and when a model is chosen per task, ``section`` the
+    part of an answer it writes; neither reaches the wire. ``extra`` holds
+    provider fields passed through untouched.
     """
 
     messages: tuple[Message, ...]
@@ -54,6 +56,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     schema: dict[str, Any] | None = None
     tools: tuple[dict[str, Any], ...] = ()
     task: str = ""
+    section: str = ""
     extra: dict[str, Any] = {}
 
     @classmethod
@@ -95,7 +98,8 @@ class Model(ABC):
 
     ``stream`` is the one method a model must have. It yields pieces as they
     come and ends with the chunk that carries the whole ``Response``; a stream
-    that breaks before raises ``ModelUnavailable``.
+    that breaks before raises ``ModelUnavailable``. Whoever stops listening
+    closes it (``contextlib.aclosing``), and the call upstream ends with it.
     """
 
     @property
@@ -104,14 +108,15 @@ class Model(ABC):
         """Who answers when a request names no model."""
 
     @abstractmethod
-    def stream(self, request: Request) -> AsyncIterator[Chunk]:
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece."""
 
     async def complete(self, request: Request) -> Response:
         """Answer whole. A wire that has a plain call overrides this."""
-        async for chunk in self.stream(request):
-            if chunk.response is not None:
-                return chunk.response
+        async with aclosing(self.stream(request)) as chunks:
+            async for chunk in chunks:
+                if chunk.response is not None:
+                    return chunk.response
         message = f"the stream of {self.name} ended without its last chunk"
         raise ModelUnavailable(message, model=self.name)
 

@@ -10,6 +10,7 @@ Event types and their ``data``:
 ``span.started``   kind, name, parent_id, start_s, and the attributes known by then
 ``span.finished``  the whole span: kind, name, parent_id, start_s, end_s, status, attributes
 ``text``           section, text: a piece of an answer as it is written
+``text.replaced``  section, text: drop what was written of the section, this is all of it
 ``output``         name, phase, value: one output of the run is ready
 ``progress``       progress (0 to 1), eta_ms (``None`` when unknown), current_step, phase
 ``degraded``       step, reason: something went on without what it wanted

@@ -1,0 +1,110 @@
+"""Try again what may be tried again: the only place where provider calls are repeated.
+
+Owns when and how long to wait (full jitter, after Brooker, "Exponential
+Backoff and Jitter", AWS 2015; ``Retry-After`` is obeyed). Leaves what is
+retryable to ``errors``. ``chain`` puts it outermost, so that nobody holds a
+slot while waiting.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hasten.clock import current_clock
+from hasten.errors import ModelError, RateLimited
+from hasten.model.base import Model
+from hasten.model.draw import digest_of, draw
+from hasten.trace.recorder import span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from hasten.model.base import Chunk, Request, Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How patient a caller is.
+
+    At most ``attempts`` calls in all, and at most ``budget_s`` seconds of
+    waiting between them. The wait before a retry is drawn between 0 and
+    ``base_s`` doubled for each failure so far, up to ``cap_s``; from ``seed``
+    and the request, so that a run can be repeated.
+    """
+
+    attempts: int = 3
+    base_s: float = 0.5
+    cap_s: float = 8.0
+    budget_s: float = 30.0
+    seed: int = 0
+
+    def wait_s(self, request: Request, failures: int, error: ModelError) -> float:
+        """Return the seconds to wait after the ``failures``-th failure, which was ``error``."""
+        most_s = min(self.cap_s, self.base_s * 2 ** (failures - 1))
+        drawn_s = draw(self.seed, digest_of(request), failures).uniform(0.0, most_s)
+        asked_s = error.retry_after_s if isinstance(error, RateLimited) else None
+        return drawn_s if asked_s is None else asked_s + drawn_s
+
+
+class RetryingModel(Model):
+    """Repeats calls of ``inner`` that failed with a retryable error.
+
+    A stream is repeated only until its first chunk: what was said cannot be
+    taken back. Raises the last error when attempts or budget are used up.
+    """
+
+    def __init__(self, inner: Model, policy: RetryPolicy | None = None) -> None:
+        self._inner = inner
+        self._policy = policy or RetryPolicy()
+
+    @property
+    def name(self) -> str:
+        """Who answers when a request names no model."""
+        return self._inner.name
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer piece by piece, from the first attempt that gives a piece."""
+        waited_s = 0.0
+        for failures in itertools.count(1):
+            has_begun = False
+            try:
+                async with aclosing(self._inner.stream(request)) as chunks:
+                    async for chunk in chunks:
+                        has_begun = True
+                        yield chunk
+            except ModelError as error:
+                if has_begun:
+                    raise
+                waited_s += await self._wait(request, failures, waited_s, error)
+            else:
+                return
+
+    async def complete(self, request: Request) -> Response:
+        """Answer whole, from the first attempt that does."""
+        waited_s = 0.0
+        for failures in itertools.count(1):
+            try:
+                return await self._inner.complete(request)
+            except ModelError as error:
+                waited_s += await self._wait(request, failures, waited_s, error)
+        raise AssertionError
+
+    async def close(self) -> None:
+        """Close what is retried."""
+        await self._inner.close()
+
+    async def _wait(
+        self, request: Request, failures: int, waited_s: float, error: ModelError
+    ) -> float:
+        """Wait as long as the policy says and return that; raise ``error`` when it is final."""
+        if not error.retryable or failures >= self._policy.attempts:
+            raise error
+        wait_s = self._policy.wait_s(request, failures, error)
+        if waited_s + wait_s > self._policy.budget_s:
+            raise error
+        with span("queue", f"retry of {self.name}", failures=failures, after=error.code):
+            await current_clock().sleep(wait_s)
+        return wait_s

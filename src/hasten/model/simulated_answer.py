@@ -1,0 +1,132 @@
+"""What the simulated model answers: text, JSON or a tool call, cut to what was asked for.
+
+Owns the choice between them, the limits on length, the ways an answer can be
+malformed, and the count of tokens. Leaves the words to ``simulated_text`` and
+``simulated_json``. Pure: same habits, same request, same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from hasten.errors import ModelRejected
+from hasten.model.base import FinishReason, Response, ToolCall, Usage, count_tokens
+from hasten.model.draw import draw
+from hasten.model.simulated_json import answer
+from hasten.model.simulated_prompt import facts_in, last_turn, read_prompt
+from hasten.model.simulated_text import write_text
+
+if TYPE_CHECKING:
+    import random
+
+    from hasten.model.base import Request
+
+PREFIX = "sim-"
+"""What the names of simulated models and the ids of their answers begin with."""
+
+_TURN_TOKENS = 4
+_BYTES_PER_TOKEN = 4
+_PIECE = re.compile(r"\s*\S+|\s+")
+
+
+class Habits(NamedTuple):
+    """What shapes every answer of one simulated model."""
+
+    name: str
+    seed: int
+    malformed_rate: float
+
+
+def compose(request: Request, habits: Habits, digest: bytes) -> Response:
+    """Answer ``request``, whose digest is given.
+
+    Raises ``ModelRejected`` for a schema that cannot be satisfied.
+    """
+    words = draw(habits.seed, "words", digest)
+    call = _tool_call(request, habits, words)
+    text, finish_reason = _cut("" if call else _text(request, habits, words), request)
+    return Response(
+        text=text,
+        model=_model_of(request, habits),
+        usage=Usage(_count_in(request), count_tokens(call.arguments if call else text)),
+        finish_reason="tool_calls" if call else finish_reason,
+        tool_calls=(call,) if call else (),
+        id=f"{PREFIX}{digest.hex()}",
+        simulated=True,
+    )
+
+
+def pieces_of(text: str) -> list[str]:
+    """Split ``text`` into pieces of about a token each, each word with the space before it."""
+    return _PIECE.findall(text)
+
+
+def tokens_in(piece: str) -> float:
+    """Return how many tokens a piece is, fractions included, by the rule of ``count_tokens``."""
+    return len(piece.encode()) / _BYTES_PER_TOKEN
+
+
+def _model_of(request: Request, habits: Habits) -> str:
+    asked = request.model or habits.name
+    return asked if asked.startswith(PREFIX) else PREFIX + asked
+
+
+def _count_in(request: Request) -> int:
+    said = sum(count_tokens(turn.content) + _TURN_TOKENS for turn in request.messages)
+    demands = (*([request.schema] if request.schema else ()), *request.tools)
+    return said + sum(count_tokens(orjson.dumps(demand).decode()) for demand in demands)
+
+
+def _text(request: Request, habits: Habits, words: random.Random) -> str:
+    if request.schema is None:
+        return write_text(read_prompt(request), last_turn(request), words)
+    value = _json(request, request.schema, habits, words)
+    if words.random() < habits.malformed_rate:
+        return _spoil(value, words)
+    return orjson.dumps(value).decode()
+
+
+def _tool_call(request: Request, habits: Habits, words: random.Random) -> ToolCall | None:
+    """Call a tool when the request insists on one (``tool_choice``: ``required`` or a name)."""
+    choice = request.extra.get("tool_choice")
+    wanted = choice["function"]["name"] if isinstance(choice, dict) else None
+    if not request.tools or (wanted is None and choice != "required"):
+        return None
+    offered = [tool["function"] for tool in request.tools]
+    function = next((tool for tool in offered if tool["name"] == wanted), offered[0])
+    parameters = function.get("parameters", {"type": "object"})
+    arguments = _json(request, parameters, habits, words)
+    call_id = f"call_{words.getrandbits(64):016x}"
+    return ToolCall(call_id, function["name"], orjson.dumps(arguments).decode())
+
+
+def _json(request: Request, schema: Any, habits: Habits, words: random.Random) -> Any:
+    try:
+        return answer(schema, facts_in(read_prompt(request)), words)
+    except ValueError as error:
+        message = f"the schema cannot be satisfied: {error}"
+        raise ModelRejected(message, model=habits.name) from error
+
+
+def _cut(text: str, request: Request) -> tuple[str, FinishReason]:
+    """End ``text`` at the first stop sequence or at ``max_tokens``, whichever comes first."""
+    for stop in request.stop:
+        text = text.partition(stop)[0]
+    if request.max_tokens is None or count_tokens(text) <= request.max_tokens:
+        return text, "stop"
+    kept = text.encode()[: request.max_tokens * _BYTES_PER_TOKEN].decode(errors="ignore")
+    return kept, "length"
+
+
+def _spoil(value: Any, words: random.Random) -> str:
+    """Break JSON in one of the ways models do: cut off, a field lost, a wrong type, a comma."""
+    text = orjson.dumps(value).decode()
+    ways = [text[: max(1, len(text) * 2 // 3)], f"{text[:-1]},{text[-1]}"]
+    if isinstance(value, dict) and value:
+        name = words.choice(list(value))
+        ways.append(orjson.dumps({key: value[key] for key in value if key != name}).decode())
+        ways.append(orjson.dumps({**value, name: {"value": [value[name]]}}).decode())
+    return words.choice(ways)

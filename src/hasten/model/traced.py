@@ -1,0 +1,80 @@
+"""Every call on the wire leaves a span: who was asked, how long it took, what it cost.
+
+Owns the ``model`` span. Sits directly around the wire, so that retries and
+waiting for a slot are not counted as model time. ``chain`` puts it there.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from hasten.clock import current_clock
+from hasten.model.base import Model
+from hasten.model.price import PRICES, PriceTable, cost_usd
+from hasten.trace.recorder import span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from hasten.model.base import Chunk, Request, Response
+    from hasten.trace.recorder import OpenSpan
+
+
+class TracedModel(Model):
+    """Records each call of ``inner`` with the attributes that ``trace/span`` lists for a model."""
+
+    def __init__(self, inner: Model, prices: PriceTable = PRICES) -> None:
+        self._inner = inner
+        self._prices = prices
+
+    @property
+    def name(self) -> str:
+        """Who answers when a request names no model."""
+        return self._inner.name
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Pass the stream on, noting when its first piece came."""
+        clock = current_clock()
+        start_s = clock.monotonic()
+        is_first = True
+        with self._span(request) as here:
+            async with aclosing(self._inner.stream(request)) as chunks:
+                async for chunk in chunks:
+                    if is_first:
+                        here.set(first_token_s=clock.monotonic() - start_s)
+                        is_first = False
+                    if chunk.response is not None:
+                        self._note(here, chunk.response)
+                    yield chunk
+
+    async def complete(self, request: Request) -> Response:
+        """Pass the answer on."""
+        with self._span(request) as here:
+            response = await self._inner.complete(request)
+            self._note(here, response)
+            return response
+
+    async def close(self) -> None:
+        """Close the wire."""
+        await self._inner.close()
+
+    def _span(self, request: Request) -> OpenSpan:
+        model = request.model or self.name
+        known = {"model": model, "task": request.task, "section": request.section}
+        title = request.section or request.task or model
+        return span("model", title, **{key: word for key, word in known.items() if word})
+
+    def _note(self, here: OpenSpan, response: Response) -> None:
+        usage = response.usage
+        cost = cost_usd(response.model, usage, self._prices)
+        here.set(
+            model=response.model,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cached_tokens_in=usage.cached_tokens_in,
+            cost_usd=cost.usd,
+            simulated=response.simulated,
+        )
+        if not cost.is_known:
+            here.set(cost_unknown=True)
