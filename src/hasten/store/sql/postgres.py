@@ -87,7 +87,7 @@ class PostgresStore(SqlStore):
                 await connection.exec_driver_sql(f"VACUUM {table.name}")
             await connection.exec_driver_sql("RESET statement_timeout")
 
-    async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:  # noqa: ARG002
+    async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:  # noqa: ARG002 - the interface's
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
