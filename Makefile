@@ -31,11 +31,11 @@ fmt: setup ## format the code and fix what can be fixed by itself
 	@$(BIN)/ruff check -q --fix-only .
 	@$(BIN)/ruff format -q .
 
-check: setup ## format, lint, types, floors and the house rules, in seconds
+check: setup ## format, lint, types, floors, house rules, documentation; in seconds
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(PYTEST) -q -m 'not measured' tests/architecture
+	@$(PYTEST) -q -m 'not measured' tests/architecture tests/docs
 
 test: setup ## what every change must pass
 	@scripts/chromium.sh

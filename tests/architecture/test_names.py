@@ -80,7 +80,7 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def test_public_names_are_few_sorted_and_there() -> None:
-    """``hasten.__all__`` has at most 30 names, in order, each loaded from its home and documented."""
+    """``hasten.__all__`` has at most 30 names, in order, each loaded and documented."""
     names = hasten.__all__
     assert names == sorted(names)
     assert len(names) <= PUBLIC_NAMES
