@@ -50,7 +50,11 @@ class _ConsoleFiles(StaticFiles):
     """Static files that carry the console's headers."""
 
     def file_response(
-        self, full_path: Any, stat_result: Any, scope: MutableMapping[str, Any], status_code: int = 200
+        self,
+        full_path: Any,
+        stat_result: Any,
+        scope: MutableMapping[str, Any],
+        status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(HEADERS)
