@@ -272,7 +272,7 @@ def test_a_step_that_is_none(function: Any, policy: dict[str, Any], message: str
 def test_a_tool_is_called_a_tool() -> None:
     """In messages as in traces."""
     with pytest.raises(GraphError, match="tool 'not_async': must be an async function"):
-        tool(not_async)  # type: ignore[arg-type]
+        tool(not_async)
 
 
 def test_a_parameter_with_a_default_needs_nobody() -> None:

@@ -62,7 +62,7 @@ def test_what_a_signature_wants() -> None:
     """Hard, soft, with a default, untyped; ``**inputs`` stands for the names in the policy."""
 
     @step(soft_wait_s={"b": 2.0})
-    async def one(a: Annotated[int, "years"], b: Soft[str], c: float = 1.0, d=None) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    async def one(a: Annotated[int, "years"], b: Soft[str], c: float = 1.0, d=None) -> None:  # noqa: ANN001 - untyped on purpose
         return None
 
     wants = one.wants
@@ -73,7 +73,7 @@ def test_what_a_signature_wants() -> None:
     assert one.returns is type(None)
 
     @step(needs=("x", "y"), soft_needs=("z",), soft_wait_s=3)
-    async def two(y: int, **inputs: object):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def two(y: int, **inputs: object):  # noqa: ANN202 - untyped on purpose
         return inputs
 
     assert {name: want.is_soft for name, want in two.wants.items()} == {
@@ -91,7 +91,7 @@ def test_only_errors_that_call_themselves_retryable_are_tried_again_by_default()
     assert Retry().attempts == 1
     assert not Retry().on(ValueError())
     error = ValueError()
-    error.retryable = True  # type: ignore[attr-defined]
+    error.retryable = True
     assert Retry().on(error)
 
 
