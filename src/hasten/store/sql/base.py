@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CLOSE_S = 0.1
+"""After its deadline a call may close its connection in this time, then it is torn off."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlPolicy:
@@ -75,17 +78,16 @@ class SqlStore(ABC):
 
     async def _within(self, deadline_s: float, doing: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s + CLOSE_S), asyncio.timeout(deadline_s):
                 return await doing
         except Exception as error:
-            raise self._translate(error, deadline_s) from error
+            raise self._translate(error) from error
 
-    def _translate(self, error: Exception, deadline_s: float) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         """Return the error to raise; what ``work`` itself raised stays what it is."""
         cause = error.orig if isinstance(error, exc.StatementError) else error
         if isinstance(cause, TimeoutError):
-            message = f"{self.name} did not answer within {deadline_s:g} s"
-            return StoreUnavailable(message, store=self.name)
+            return StoreUnavailable(f"{self.name} did not answer in time", store=self.name)
         if isinstance(cause, OSError) or self._is_away(cause):
             return StoreUnavailable(f"{self.name} is not available: {cause}", store=self.name)
         if isinstance(error, (exc.SQLAlchemyError, self.driver_error)):

@@ -41,7 +41,7 @@ class PostgresStore(SqlStore):
     """The database at ``url``, whose driver is ``postgresql+asyncpg``."""
 
     def __init__(self, url: URL, policy: SqlPolicy) -> None:
-        super().__init__(url.render_as_string(hide_password=True), policy)
+        super().__init__(url.set(drivername="postgresql").render_as_string(), policy)
         settings = {
             "application_name": "hasten",
             "statement_timeout": str(round(policy.call_s * 1e3)),
@@ -51,7 +51,7 @@ class PostgresStore(SqlStore):
                 url,
                 pool_size=policy.pool_size,
                 max_overflow=0,
-                pool_timeout=policy.connect_s,
+                pool_timeout=policy.upkeep_s,
                 pool_pre_ping=True,
                 connect_args={"timeout": policy.connect_s, "server_settings": settings},
             )

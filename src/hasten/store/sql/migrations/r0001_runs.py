@@ -79,9 +79,3 @@ def upgrade() -> None:
         sa.Column("revoked_s", sa.Double),
     )
     op.create_index("keys_by_digest", "keys", ["digest"], unique=True)
-
-
-def downgrade() -> None:
-    """Drop the four tables."""
-    for table in ("keys", "spans", "events", "runs"):
-        op.drop_table(table)
