@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from sqlalchemy import exc
 
-from hasten.errors import StoreError, StoreUnavailable
+from hasten.errors import HastenError, StoreError, StoreUnavailable
 from hasten.store.breaker import StoreBreaker
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class SqlStore(ABC):
     def _translate(self, error: Exception) -> Exception:
         """Return the error to raise; what ``work`` itself raised stays what it is."""
         cause = error.orig if isinstance(error, exc.StatementError) else error
+        if isinstance(cause, HastenError):
+            return cause
         if isinstance(cause, TimeoutError):
             return StoreUnavailable(f"{self.name} did not answer in time", store=self.name)
         if isinstance(cause, OSError) or self._is_away(cause):

@@ -167,7 +167,7 @@ class SqliteStore(SqlStore):
         return tasks
 
     def _settle(self, engine: Engine, tasks: list[_Task], *, is_write: bool) -> list[_Outcome]:
-        """Do reads one by one or writes in one commit; what breaks them all is everybody's error."""
+        """Do reads one by one, writes in one commit; what breaks them all is everybody's error."""
         try:
             connection = self._connect(engine)
             if is_write:
