@@ -38,7 +38,7 @@ class SqlPolicy:
     """Deadlines, in real seconds whatever clock a run has, and the size of the pool.
 
     ``call_s`` bounds one read or write from asking to answer, ``upkeep_s`` the
-    upgrade at start and the return of freed space. An unavailable database is
+    upgrade at start and the clearing up after deletions. An unavailable database is
     left alone for ``rest_s``.
     """
 
@@ -110,7 +110,11 @@ class SqlStore(ABC):
 
     @abstractmethod
     async def reclaim(self) -> None:
-        """Free the space of deleted rows and let nothing of them stay readable."""
+        """Free the space of deleted rows."""
+
+    @abstractmethod
+    async def scrub(self) -> None:
+        """Let nothing of deleted rows stay readable, as far as the database can, at any cost."""
 
     @abstractmethod
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:

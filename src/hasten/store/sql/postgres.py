@@ -79,6 +79,10 @@ class PostgresStore(SqlStore):
         with self.breaker.guard():
             await self._within(self.policy.upkeep_s, self._vacuum())
 
+    async def scrub(self) -> None:
+        """Vacuum; PostgreSQL's own log keeps what was written until it is recycled."""
+        await self.reclaim()
+
     async def _vacuum(self) -> None:
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")

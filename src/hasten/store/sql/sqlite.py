@@ -50,12 +50,8 @@ _AWAY = {
     sqlite3.SQLITE_PROTOCOL,
 }
 
-_SET_UP = (
-    "PRAGMA auto_vacuum = INCREMENTAL",  # takes effect before a new file's first table only
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA secure_delete = ON",
-)
+WAL_TRIES = 20
+"""So often a new file is switched to its log; each time another process may be first."""
 
 
 class _Task(NamedTuple):
@@ -117,13 +113,18 @@ class SqliteStore(SqlStore):
         return await self.read(_held_bytes)
 
     async def reclaim(self) -> None:
-        """Cut free pages off the file and empty its log, which held what was there before.
-
-        What a deletion freed was overwritten at once (``secure_delete``).
-        """
+        """Cut free pages off the file, some at a time."""
         while await self.read(_cut_free_pages):
             pass
         await self.read(_empty_log)
+
+    async def scrub(self) -> None:
+        """Write the whole file anew and empty its log: pages keep copies of rows they once held.
+
+        ``secure_delete`` does not reach those copies. Other work waits meanwhile.
+        """
+        with self.breaker.guard():
+            await self._within(self.policy.upkeep_s, self._run(_rewrite, is_write=False))
 
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         if not self._thread.is_alive():
@@ -154,8 +155,9 @@ class SqliteStore(SqlStore):
 
     def _open(self) -> sqlite3.Connection:
         raw = sqlite3.connect(self._path, isolation_level=None, timeout=self.policy.call_s)
-        for statement in _SET_UP:
-            raw.execute(statement)
+        raw.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for a new file, before its first table
+        _switch_to_wal(raw)
+        raw.execute("PRAGMA synchronous = NORMAL")
         return raw
 
     def _next_tasks(self) -> list[_Task | None]:
@@ -189,6 +191,18 @@ class SqliteStore(SqlStore):
             message = f"{self.name} was moved or deleted while it was open; restart to make it anew"
             raise StoreUnavailable(message, store=self.name)
         return self._connection
+
+
+def _switch_to_wal(raw: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log; SQLite does not wait its turn for that, so we do."""
+    for _ in range(WAL_TRIES):
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            raw.execute("BEGIN IMMEDIATE")  # waits until the others are done
+            raw.execute("ROLLBACK")
+        else:
+            return
 
 
 def _commit(connection: Connection, tasks: list[_Task]) -> list[_Outcome]:
@@ -250,6 +264,11 @@ def _cut_free_pages(connection: Connection) -> int:
     """Cut some free pages off the file and return how many are left."""
     _raw(connection).execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
     return _pragma(connection, "freelist_count")
+
+
+def _rewrite(connection: Connection) -> None:
+    _raw(connection).execute("VACUUM")
+    _empty_log(connection)
 
 
 def _empty_log(connection: Connection) -> None:
