@@ -1,0 +1,125 @@
+"""From a URL to a Redis client: one server, a Sentinel group or a Cluster.
+
+Owns which URLs are understood and how a client is set up: no retries of its own,
+because the breaker decides when to try again, and answers as bytes.
+``store/redis`` calls it.
+
+``redis://host:6379/0``, ``rediss://`` (TLS), ``unix:///path``;
+``redis+sentinel://host1:26379,host2:26379/SERVICE/0``; ``redis+cluster://host:6379``,
+``rediss+cluster://``. A user and password go before the ``@`` as usual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from hasten.errors import MissingExtra, SettingsError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+SENTINEL_PORT = 26_379
+
+_PLAIN = ("redis", "rediss", "unix")
+_CLUSTER = ("redis+cluster", "rediss+cluster")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisPolicy:
+    """Deadlines in real seconds, and the size of the pool.
+
+    ``call_s`` bounds one call from asking to answer. ``max_bytes`` bounds what the
+    cache keeps there, whatever else the server holds. ``prefix`` begins every key.
+    """
+
+    connect_s: float = 0.1
+    call_s: float = 0.1
+    upkeep_s: float = 5.0
+    max_bytes: int = 1 << 30
+    pool_size: int = 16
+    prefix: str = "hasten"
+
+
+def connect(url: str, policy: RedisPolicy) -> Any:
+    """Return a client for ``url``; it connects when it is first used.
+
+    Raises ``SettingsError`` for a URL of another kind, ``MissingExtra`` when
+    redis-py is not installed.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port if parts.scheme != "redis+sentinel" else None
+    except ValueError as error:
+        message = f"not a Redis URL: {error}"
+        raise SettingsError(message) from error
+    try:
+        if parts.scheme in _PLAIN:
+            return _plain(url, policy)
+        if parts.scheme in _CLUSTER:
+            return _cluster(url, policy)
+        if parts.scheme == "redis+sentinel":
+            return _sentinel(parts, policy)
+    except ModuleNotFoundError as error:
+        part = "redis"
+        raise MissingExtra(part, "redis") from error
+    known = ", ".join(f"{scheme}://" for scheme in (*_PLAIN, *_CLUSTER, "redis+sentinel"))
+    message = f"no Redis of the kind {parts.scheme!r}: use one of {known}"
+    raise SettingsError(message)
+
+
+def _settings(policy: RedisPolicy) -> dict[str, Any]:
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": None,  # a call's deadline is the store's own
+        "socket_connect_timeout": policy.connect_s,
+    }
+
+
+def _plain(url: str, policy: RedisPolicy) -> Any:
+    from redis.asyncio import BlockingConnectionPool, Redis
+
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=policy.pool_size, timeout=policy.call_s, **_settings(policy)
+    )
+    return Redis(connection_pool=pool)
+
+
+def _cluster(url: str, policy: RedisPolicy) -> Any:
+    from redis.asyncio.cluster import RedisCluster
+
+    settings = _settings(policy)
+    plain_url = url.replace("+cluster", "", 1)
+    return RedisCluster.from_url(plain_url, max_connections=policy.pool_size, **settings)
+
+
+def _sentinel(parts: SplitResult, policy: RedisPolicy) -> Any:
+    from redis.asyncio.sentinel import Sentinel
+
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service:
+        message = "a Sentinel URL names its service: redis+sentinel://host:26379/SERVICE"
+        raise SettingsError(message)
+    credentials = {"username": parts.username, "password": parts.password}
+    settings = _settings(policy) | {
+        name: unquote(value) for name, value in credentials.items() if value
+    }
+    hosts = [_host(one) for one in parts.netloc.rpartition("@")[2].split(",")]
+    group: Any = Sentinel
+    sentinel = group(hosts, sentinel_kwargs=_settings(policy), **settings)
+    return sentinel.master_for(service, db=int(database or 0), max_connections=policy.pool_size)
+
+
+def _host(text: str) -> tuple[str, int]:
+    name, _, port = text.rpartition(":")
+    if not name:
+        return text, SENTINEL_PORT
+    if not port.isdigit():
+        message = f"not a host and port: {text!r}"
+        raise SettingsError(message)
+    return name.strip("[]"), int(port)
