@@ -8,7 +8,6 @@ slot while waiting.
 
 from __future__ import annotations
 
-import itertools
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,8 +66,8 @@ class RetryingModel(Model):
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from the first attempt that gives a piece."""
-        waited_s = 0.0
-        for failures in itertools.count(1):
+        failures, waited_s = 0, 0.0
+        while True:
             has_begun = False
             try:
                 async with aclosing(self._inner.stream(request)) as chunks:
@@ -78,19 +77,20 @@ class RetryingModel(Model):
             except ModelError as error:
                 if has_begun:
                     raise
+                failures += 1
                 waited_s += await self._wait(request, failures, waited_s, error)
             else:
                 return
 
     async def complete(self, request: Request) -> Response:
         """Answer whole, from the first attempt that does."""
-        waited_s = 0.0
-        for failures in itertools.count(1):
+        failures, waited_s = 0, 0.0
+        while True:
             try:
                 return await self._inner.complete(request)
             except ModelError as error:
+                failures += 1
                 waited_s += await self._wait(request, failures, waited_s, error)
-        raise AssertionError
 
     async def close(self) -> None:
         """Close what is retried."""

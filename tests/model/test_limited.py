@@ -1,0 +1,123 @@
+"""So many calls at once, first come first served, and nobody keeps a slot they left."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from hasten import virtual
+from hasten.clock import current_clock
+from hasten.errors import ModelUnavailable
+from hasten.model.base import Model, Request
+from hasten.model.limited import LimitedModel
+from hasten.testing.model import FakeModel
+from tests.model.recording import recorded
+
+ASK = Request.ask("Hello")
+
+
+async def _read(model: Model, request: Request = ASK) -> None:
+    async with aclosing(model.stream(request)) as chunks:
+        async for _ in chunks:
+            pass
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_never_more_calls_at_once_than_the_limit(*, is_stream: bool) -> None:
+    """Twelve calls through four slots take three rounds."""
+
+    async def main() -> tuple[FakeModel, float]:
+        wire = FakeModel("hi", first_s=1.0)
+        model = LimitedModel(wire, 4)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(12):
+                group.create_task(_read(model) if is_stream else model.complete(ASK))  # type: ignore[arg-type]
+        return wire, current_clock().monotonic()
+
+    wire, took_s = virtual.run(main())
+    assert wire.most_open == 4
+    assert took_s == pytest.approx(3.0)
+
+
+def test_first_come_first_served() -> None:
+    """Calls are let in in the order in which they asked."""
+
+    async def main() -> list[str]:
+        wire = FakeModel("hi", first_s=1.0)
+        model = LimitedModel(wire, 1)
+        async with asyncio.TaskGroup() as group:
+            for number in range(6):
+                group.create_task(model.complete(Request.ask(str(number))))
+                await current_clock().sleep(0.01)
+        return [request.messages[0].content for request in wire.requests]
+
+    for seed in range(5):
+        assert virtual.run(main(), seed=seed) == list("012345")
+
+
+def test_a_caller_out_of_time_leaves_the_queue() -> None:
+    """The deadline ends the wait, and the slot goes to the next."""
+
+    async def main() -> int:
+        wire = FakeModel("hi", first_s=10.0)
+        model = LimitedModel(wire, 1)
+        holder = asyncio.create_task(model.complete(ASK))
+        await current_clock().sleep(1.0)
+        with pytest.raises(TimeoutError):
+            async with current_clock().timeout(2.0):
+                await model.complete(ASK)
+        assert current_clock().monotonic() == pytest.approx(3.0)
+        await holder
+        await model.complete(ASK)
+        return len(wire.requests)
+
+    assert virtual.run(main()) == 2
+
+
+def test_a_slot_is_free_again_after_a_failure_and_an_early_exit() -> None:
+    """Neither an error nor a reader who leaves keeps a slot."""
+
+    async def main() -> None:
+        wire = FakeModel(ModelUnavailable("gone"), "one two three", "ok")
+        model = LimitedModel(wire, 1)
+        with pytest.raises(ModelUnavailable):
+            await model.complete(ASK)
+        async with aclosing(model.stream(ASK)) as chunks:
+            await anext(chunks)
+        async with current_clock().timeout(1.0):
+            assert (await model.complete(ASK)).text == "ok"
+
+    virtual.run(main())
+
+
+def test_only_a_wait_leaves_a_queue_span() -> None:
+    """Two calls through one slot: one wait of the first call's length, below the run."""
+
+    async def main() -> list[tuple[str, float]]:
+        with recorded() as recorder:
+            model = LimitedModel(FakeModel("hi", first_s=1.5), 1)
+            await asyncio.gather(model.complete(ASK), model.complete(ASK))
+        return [(span.kind, span.duration_s) for span in recorder.spans[1:]]
+
+    ((kind, waited_s),) = virtual.run(main())
+    assert kind == "queue"
+    assert waited_s == pytest.approx(1.5)
+
+
+def test_one_model_serves_many_event_loops() -> None:
+    """A second loop has slots of its own, even after the first was left in the middle."""
+    model = LimitedModel(FakeModel("hi", first_s=1.0), 1)
+
+    async def main() -> None:
+        await asyncio.gather(model.complete(ASK), model.complete(ASK))
+
+    virtual.run(main())
+    virtual.run(main())
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    """Nothing could ever pass."""
+    with pytest.raises(ValueError, match="at least 1"):
+        LimitedModel(FakeModel(), 0)
