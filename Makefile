@@ -14,6 +14,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 INSTALL := $(UV) pip install -q --no-deps --no-build-isolation -e .
+CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+    { echo '$(PYTHON) is not Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...' >&2; exit 1; }
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -31,11 +33,11 @@ fmt: setup ## format the code and fix what can be fixed by itself
 	@$(BIN)/ruff check -q --fix-only .
 	@$(BIN)/ruff format -q .
 
-check: setup ## format, lint, types, floors and the house rules, in seconds
+check: setup ## format, lint, types, floors, house rules, documentation; in seconds
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(PYTEST) -q -m 'not measured' tests/architecture
+	@$(PYTEST) -q -m 'not measured' tests/architecture tests/docs
 
 test: setup ## what every change must pass
 	@scripts/chromium.sh
@@ -63,20 +65,21 @@ clean: ## remove what the other targets made, except .hasten
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp: requirements.lock pyproject.toml | $(UV)
-	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
+	@$(CHECK_PYTHON)
+	@test -x $(BIN)/python || $(UV) venv -q --clear --python $(PYTHON) .venv
 	@$(UV) pip sync -q --python $(BIN)/python --require-hashes requirements.lock
 	@$(INSTALL) --python $(BIN)/python
 	@touch $@
 
 .venv-bench/.stamp: bench.lock pyproject.toml | $(UV)
-	@test -x .venv-bench/bin/python || $(UV) venv -q --python $(PYTHON) .venv-bench
+	@$(CHECK_PYTHON)
+	@test -x .venv-bench/bin/python || $(UV) venv -q --clear --python $(PYTHON) .venv-bench
 	@$(UV) pip sync -q --python .venv-bench/bin/python --require-hashes bench.lock
 	@$(INSTALL) --python .venv-bench/bin/python
 	@touch $@
 
 .tools/bin/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	    { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...' >&2; exit 1; }
+	@$(CHECK_PYTHON)
 	@$(PYTHON) -m venv .tools || \
 	    { rm -rf .tools; echo 'This Python cannot make virtual environments: install its venv' \
 	      'package (Debian, Ubuntu: apt-get install python3-venv) or put uv on PATH' >&2; exit 1; }

@@ -26,7 +26,7 @@ ENTRY_POINTS = "hasten.apps"
 """The entry-point group; each entry names a module attribute that holds an ``App``."""
 
 
-def _model_only(model: Model, *, is_simulated: bool) -> Mapping[str, Any]:  # noqa: ARG001
+def _model_only(model: Model, *, is_simulated: bool) -> Mapping[str, Any]:  # noqa: ARG001 - the interface's
     return {"model": model}
 
 

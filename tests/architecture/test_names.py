@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 import hasten
-from tests.architecture.sources import Function, module_name, parse, place, python_files
+from tests.architecture.sources import ROOT, SRC, Function, module_name, parse, place, python_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 VAGUE = ("Manager", "Handler", "Service", "Engine", "Helper", "Util", "Utils")
 PUBLIC_NAMES = 30
+NOQA = re.compile(r"#\s*noqa\b(?!: [A-Z0-9, ]+ - \S)")
 
 
 def public_nodes(body: list[ast.stmt]) -> Iterator[ast.ClassDef | Function]:
@@ -77,11 +80,34 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def test_public_names_are_few_sorted_and_there() -> None:
-    """``hasten.__all__`` has at most 30 names, in order, each importable and listed by dir()."""
+    """``hasten.__all__`` has at most 30 names, in order, each loaded and documented."""
     names = hasten.__all__
-    assert list(names) == sorted(names)
+    assert names == sorted(names)
     assert len(names) <= PUBLIC_NAMES
     assert set(names) <= set(dir(hasten))
-    for name in names:
-        value = getattr(importlib.import_module("hasten"), name)
-        assert value.__doc__ or isinstance(value, str), f"hasten.{name} has no docstring"
+    assert [name for name in names if not getattr(hasten, name).__doc__] == []
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = hasten.Nonsense
+
+
+def test_public_names_are_the_same_to_a_type_checker() -> None:
+    """What is imported for type checkers is what is loaded when it is used."""
+    imports = {
+        alias.name: node.module
+        for node in ast.walk(parse(SRC / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hasten")
+        for alias in node.names
+    }
+    assert imports == hasten._HOMES
+    assert sorted(imports) == hasten.__all__
+
+
+def test_every_noqa_has_its_reason() -> None:
+    """A rule is switched off on a line by its code, with a reason: ``# noqa: CODE - reason``."""
+    bare = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in python_files("src", "tests", "bench", "scripts")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if NOQA.search(line)
+    ]
+    assert bare == []

@@ -57,7 +57,7 @@ DISTINCT: list[Any] = [
     1, 1.0, True, "1", b"1", None, "", b"", [], {}, [1], ["1"], [[1]], {"a": 1}, {"a": "1"}, {1: 1},
     0, 0.0, -0.0, False, "null", "true", "a:b", ["a", "b"], "a\x00b", {1}, {1, 2}, frozenset(),
     2**64, str(2**64), -(2**63) - 1, "\ud800", "\ud801", "\u00e9", "e\u0301",
-    dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, microsecond=1),  # noqa: DTZ001
+    dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 1, microsecond=1),  # noqa: DTZ001 - naive on purpose
     dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.date(2026, 1, 1),
     "2026-01-01 00:00:00", Decimal(1), Decimal("1.0"), Colour.RED, "red",
     Struct("x"), Model(name="x"), Model(name="x", more=1), Record("x"), {"name": "x"},

@@ -76,6 +76,17 @@ def test_a_step_that_raises_no_exception_proper_has_failed() -> None:
     assert isinstance(outcome.error and outcome.error.__cause__, Odd)
 
 
+def test_an_interrupt_stops_everything() -> None:
+    """It is not the step's failure; the loop ends with it."""
+
+    @step
+    async def last() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(graph(last))
+
+
 def test_a_step_that_swallows_its_timeout_has_timed_out() -> None:
     """What it returns afterwards is no answer."""
 

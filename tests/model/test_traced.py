@@ -58,6 +58,21 @@ def test_a_stream_leaves_tokens_money_and_first_token() -> None:
     assert (found["model"], found["task"], found["simulated"]) == ("gpt-4o-mini", "greeting", False)
 
 
+def test_a_reader_may_leave_once_it_has_the_whole_answer() -> None:
+    """Not reading past the last chunk is no cancellation."""
+
+    async def main() -> list[Span]:
+        with recorded() as recorder:
+            async with aclosing(TracedModel(FakeModel(ANSWER)).stream(ASK)) as chunks:
+                async for chunk in chunks:
+                    if chunk.response is not None:
+                        break
+        return recorder.spans[1:]
+
+    (span,) = virtual.run(main())
+    assert span.status == "ok"
+
+
 def test_a_plain_call_leaves_the_same_without_a_first_token() -> None:
     """Nothing came piece by piece, so there is no first piece to time."""
     (span,) = _spans(ANSWER, read=False)

@@ -11,46 +11,29 @@ import pytest
 from hasten import virtual
 from hasten.clock import current_clock
 from hasten.errors import CodecError, NotFound, StoreError, StoreUnavailable
-from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.log import RETRY_AFTER_S, MemorySink, RunFilter, RunLog, copy_run
 from hasten.trace.recorder import Recorder, emit, emit_text, enter_run, span
+from tests.trace.making import run_of, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hasten.trace.event import RunEvent, RunRecord
     from hasten.trace.span import Span
 
 SEEDS = 200
 
 
-def new_run(run_id: str = "r1", **fields: Any) -> RunRecord:
-    """Make a run's line on the clock in force."""
-    clock = current_clock()
-    told: dict[str, Any] = {
-        "app": "demo",
-        "graph": "report",
-        "mode": "hasten",
-        "tenant": "acme",
-        "user": "ann",
-        "clock": clock.kind,
-        "speed": clock.speed,
-        "simulated": True,
-        "started_s": clock.now(),
-        **fields,
-    }
-    return RunRecord(run_id=run_id, **told)
+def live_run() -> RunRecord:
+    """Make the line of a run that starts now."""
+    return run_of(started_s=current_clock().now(), ended_s=None, status="running")
 
 
 def new_log(sink: MemorySink) -> tuple[Recorder, RunLog]:
     """Make a recorder with its log and enter the run."""
-    recorder = Recorder(new_run(), current_clock())
+    recorder = Recorder(live_run(), current_clock())
     enter_run(recorder)
     return recorder, RunLog(recorder, sink)
-
-
-async def sleep(seconds: float) -> None:
-    """Sleep on the clock in force."""
-    await current_clock().sleep(seconds)
 
 
 class UnsteadySink(MemorySink):
@@ -403,7 +386,7 @@ def test_a_kept_run_is_not_changed_by_the_live_one() -> None:
     """What the sink holds and what it gave away are copies."""
 
     async def main() -> None:
-        sink, run = MemorySink(), new_run(degraded_by=["a"])
+        sink, run = MemorySink(), run_of(degraded_by=["a"])
         await sink.save_run(run)
         run.degraded_by.append("b")
         (await sink.run("r1")).degraded_by.append("c")
@@ -429,7 +412,7 @@ def test_a_kept_run_is_not_changed_by_the_live_one() -> None:
         ({"before_s": 20.0}, ["a"]),
         ({"status": "failed"}, []),
         ({"limit": 1}, ["c"]),
-        ({"app": "demo", "mode": "baseline"}, ["b"]),
+        ({"app": "discovery", "mode": "baseline"}, ["b"]),
     ],
 )
 def test_runs_are_found_newest_first(which: dict[str, Any], found: list[str]) -> None:
@@ -437,10 +420,10 @@ def test_runs_are_found_newest_first(which: dict[str, Any], found: list[str]) ->
 
     async def main() -> list[str]:
         sink = MemorySink()
-        await sink.save_run(new_run("a", started_s=10.0))
-        await sink.save_run(new_run("b", started_s=20.0, user="bob", mode="baseline"))
+        await sink.save_run(run_of("a", started_s=10.0))
+        await sink.save_run(run_of("b", started_s=20.0, user="bob", mode="baseline"))
         await sink.save_run(
-            new_run("c", started_s=30.0, tenant="other", user="bob", simulated=False)
+            run_of("c", started_s=30.0, tenant="other", user="bob", simulated=False)
         )
         return [run.run_id for run in await sink.runs(RunFilter(**which))]
 

@@ -147,7 +147,6 @@ class Step(Generic[P, T]):
         Raises ``GraphError`` for a parameter that cannot be given by name.
         """
         kinds = inspect.Parameter
-        hints = _hints(self)
         found: dict[str, Want] = {}
         named = {name: Want(Any) for name in self.policy.needs}
         named |= {name: Want(Any, is_soft=True) for name in self.policy.soft_needs}
@@ -158,7 +157,7 @@ class Step(Generic[P, T]):
                 found, named = {**named, **found}, {}
             else:
                 has_default = parameter.default is not kinds.empty
-                found[parameter.name] = _want(hints.get(parameter.name, Any), has_default)
+                found[parameter.name] = _want(self._hints.get(parameter.name, Any), has_default)
         if named:
             self._refuse(f"needs {list(named)}, but its function takes no **inputs")
         return found
@@ -166,7 +165,7 @@ class Step(Generic[P, T]):
     @functools.cached_property
     def returns(self) -> Any:
         """The annotation of what it returns; ``Any`` when there is none."""
-        return _hints(self).get("return", Any)
+        return self._hints.get("return", Any)
 
     @functools.cached_property
     def fallback(self) -> Step[..., Any] | None:
@@ -189,6 +188,17 @@ class Step(Generic[P, T]):
         """Return how long to wait for the soft input ``name``, in seconds."""
         wait = self.policy.soft_wait_s
         return wait.get(name, 0.0) if isinstance(wait, Mapping) else wait
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        try:
+            function: Any = self.function
+            if isinstance(function, functools.partial):
+                function = function.func
+            return get_type_hints(function, include_extras=True)
+        except NameError as error:
+            why = "its name must be there in the module at run time, not only under TYPE_CHECKING"
+            self._refuse(f"an annotation cannot be resolved ({error}); {why}")
 
     def _refuse(self, why: str) -> NoReturn:
         message = f"{self.kind} {self.name!r}: {why}"
@@ -250,14 +260,3 @@ def _want(annotation: Any, has_default: bool) -> Want:  # noqa: FBT001 - two fac
             return Want(inner, is_soft=True, has_default=has_default)
         annotation = inner
     return Want(annotation, has_default=has_default)
-
-
-def _hints(step: Step[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(step.function, include_extras=True)
-    except NameError as error:
-        message = (
-            f"{step.kind} {step.name!r}: an annotation cannot be resolved ({error}); "
-            "its name must be there in the module at run time, not only under TYPE_CHECKING"
-        )
-        raise GraphError(message) from error

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
 T = TypeVar("T")
 
@@ -20,23 +20,27 @@ async def together(*work: Coroutine[Any, Any, T], limit: int | None = None) -> l
     The first error cancels the rest and is raised as it is. Raises
     ``ValueError`` for a ``limit`` below 1.
     """
-    if limit is not None and limit < 1:
-        message = f"limit must be at least 1, not {limit}"
-        raise ValueError(message)
-    gate = asyncio.Semaphore(limit or max(len(work), 1))
-
-    async def pass_gate(one: Coroutine[Any, Any, T]) -> T:
-        async with gate:
-            return await one
-
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(pass_gate(one)) for one in work]
+        return await _side_by_side(work, len(work) or 1 if limit is None else limit)
     except BaseExceptionGroup as errors:
         raise _first(errors) from None
     finally:
         for one in work:
             one.close()
+
+
+async def _side_by_side(work: Sequence[Coroutine[Any, Any, T]], limit: int) -> list[T]:
+    if limit < 1:
+        message = f"limit must be at least 1, not {limit}"
+        raise ValueError(message)
+    gate = asyncio.Semaphore(limit)
+
+    async def pass_gate(one: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await one
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(pass_gate(one)) for one in work]
     return [task.result() for task in tasks]
 
 

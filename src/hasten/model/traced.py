@@ -34,10 +34,15 @@ class TracedModel(Model):
         return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Pass the stream on, noting when its first piece came."""
+        """Pass the stream on, noting when its first piece came.
+
+        The span ends with the call, before the last chunk is passed on: whoever
+        has the whole answer need not read to the end of the stream.
+        """
         clock = current_clock()
         start_s = clock.monotonic()
         is_first = True
+        last: Chunk | None = None
         with self._span(request) as here:
             async with aclosing(self._inner.stream(request)) as chunks:
                 async for chunk in chunks:
@@ -46,7 +51,11 @@ class TracedModel(Model):
                         is_first = False
                     if chunk.response is not None:
                         self._note(here, chunk.response)
+                        last = chunk
+                        break
                     yield chunk
+        if last is not None:
+            yield last
 
     async def complete(self, request: Request) -> Response:
         """Pass the answer on."""

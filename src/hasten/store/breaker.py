@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hasten.clock import Clock
-from hasten.errors import StoreUnavailable
+from hasten.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,16 @@ class StoreBreaker:
         if self._try_again_s is not None:
             left_s = self._try_again_s - self._clock.monotonic()
             if left_s > 0:
-                message = f"{self.store} did not answer; it is asked again in {left_s:.1f} s"
+                message = f"{self.store} was not available; it is asked again in {left_s:.1f} s"
                 raise StoreUnavailable(message, store=self.store)
             self._rest()
         try:
             yield
         except StoreUnavailable:
             self._rest()
+            raise
+        except StoreError:  # it refused, so it is there
+            self._try_again_s = None
             raise
         self._try_again_s = None
 

@@ -248,7 +248,8 @@ def _held_bytes(on: sqlite3.Connection) -> int:
 def _delete_some(on: sqlite3.Connection, which: str, value: object) -> int:
     """Delete some of the rows for which the condition holds; return how many."""
     inner = f"SELECT id FROM entries WHERE {which} LIMIT {STEP_ROWS}"  # noqa: S608 - our own words
-    return on.execute(f"DELETE FROM entries WHERE id IN ({inner})", (value,)).rowcount  # noqa: S608
+    query = f"DELETE FROM entries WHERE id IN ({inner})"  # noqa: S608 - our own words
+    return on.execute(query, (value,)).rowcount
 
 
 def _page(on: sqlite3.Connection, first: int) -> list[tuple[int, bytes]]:

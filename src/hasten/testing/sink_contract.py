@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hasten.errors import NotFound, StoreError
+from hasten.errors import CodecError, NotFound, StoreError
 from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.log import MemorySink, RunFilter, copy_run
 from hasten.trace.span import Span
@@ -146,6 +146,17 @@ async def keeps_spans(sink: Sink) -> None:
     assert await sink.spans("r1") == spans
 
 
+async def refuses_what_has_no_plain_form(sink: Sink) -> None:
+    """A value no store can carry is an error that says so, and nothing is kept."""
+    try:
+        await sink.save_run(run_record("r1", outputs={"report": object()}))
+    except CodecError as error:
+        assert "object" in str(error)  # noqa: PT017 - pytest is not needed to check a sink
+    else:
+        raise AssertionError("an object without a plain form was taken")
+    assert await sink.runs(RunFilter()) == []
+
+
 async def keeps_huge_values(sink: Sink) -> None:
     """Megabytes in one value come back whole."""
     huge = "0123456789" * (HUGE_CHARS // 10)
@@ -271,6 +282,7 @@ CLAUSES: tuple[Clause, ...] = (
     takes_a_batch_twice,
     keeps_all_of_a_batch_or_none,
     keeps_spans,
+    refuses_what_has_no_plain_form,
     keeps_huge_values,
     lists_by_filter,
     knows_how_long_steps_took,

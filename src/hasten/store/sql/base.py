@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from sqlalchemy import exc
 
-from hasten.errors import StoreError, StoreUnavailable
+from hasten.errors import HastenError, StoreError, StoreUnavailable
 from hasten.store.breaker import StoreBreaker
 
 if TYPE_CHECKING:
@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+CLOSE_S = 0.1
+"""After its deadline a call may close its connection in this time, then it is torn off."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlPolicy:
     """Deadlines, in real seconds whatever clock a run has, and the size of the pool.
 
     ``call_s`` bounds one read or write from asking to answer, ``upkeep_s`` the
-    upgrade at start and the return of freed space. An unavailable database is
+    upgrade at start and the clearing up after deletions. An unavailable database is
     left alone for ``rest_s``.
     """
 
@@ -75,17 +78,18 @@ class SqlStore(ABC):
 
     async def _within(self, deadline_s: float, doing: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s + CLOSE_S), asyncio.timeout(deadline_s):
                 return await doing
         except Exception as error:
-            raise self._translate(error, deadline_s) from error
+            raise self._translate(error) from error
 
-    def _translate(self, error: Exception, deadline_s: float) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
         """Return the error to raise; what ``work`` itself raised stays what it is."""
         cause = error.orig if isinstance(error, exc.StatementError) else error
+        if isinstance(cause, HastenError):
+            return cause
         if isinstance(cause, TimeoutError):
-            message = f"{self.name} did not answer within {deadline_s:g} s"
-            return StoreUnavailable(message, store=self.name)
+            return StoreUnavailable(f"{self.name} did not answer in time", store=self.name)
         if isinstance(cause, OSError) or self._is_away(cause):
             return StoreUnavailable(f"{self.name} is not available: {cause}", store=self.name)
         if isinstance(error, (exc.SQLAlchemyError, self.driver_error)):
@@ -106,7 +110,11 @@ class SqlStore(ABC):
 
     @abstractmethod
     async def reclaim(self) -> None:
-        """Free the space of deleted rows and let nothing of them stay readable."""
+        """Free the space of deleted rows."""
+
+    @abstractmethod
+    async def scrub(self) -> None:
+        """Let nothing of deleted rows stay readable, as far as the database can, at any cost."""
 
     @abstractmethod
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:

@@ -17,13 +17,16 @@ from hasten.store.sql.base import SqlPolicy, SqlStore
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+_OPTIONS = {"sslmode": "ssl", "ssl": "ssl", "host": "host"}
+"""What may follow ``?`` in a PostgreSQL URL, and what our driver calls it."""
+
 
 def sql_url(text: str) -> URL:
     """Return the URL with our driver in it. Raises ``SettingsError`` for any other database.
 
     Understands ``sqlite:///relative``, ``sqlite:////absolute``, ``sqlite://``
-    (in memory), ``postgresql://`` and ``postgres://``, with or without our
-    driver's name, and libpq's ``sslmode``, which our driver calls ``ssl``.
+    (in memory), ``postgresql://`` and ``postgres://``, with or without a
+    driver's name, and libpq's ``?sslmode=`` and ``?host=``.
     """
     try:
         url = make_url(text)
@@ -33,10 +36,17 @@ def sql_url(text: str) -> URL:
     if url.drivername in ("sqlite", "sqlite+aiosqlite"):
         return url.set(drivername="sqlite", database=url.database or ":memory:")
     if url.drivername in ("postgres", "postgresql", "postgresql+asyncpg"):
-        query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
-        return url.set(drivername="postgresql+asyncpg", query=query)
+        return url.set(drivername="postgresql+asyncpg", query=_postgres_options(url))
     message = f"no database of the kind {url.drivername!r}: use sqlite:/// or postgresql://"
     raise SettingsError(message)
+
+
+def _postgres_options(url: URL) -> dict[str, str | tuple[str, ...]]:
+    unknown = ", ".join(sorted(set(url.query) - set(_OPTIONS)))
+    if unknown:
+        message = f"options we do not know in the database URL: {unknown}; known are sslmode, host"
+        raise SettingsError(message)
+    return {_OPTIONS[name]: value for name, value in url.query.items()}
 
 
 async def open_sql(url: str, policy: SqlPolicy | None = None) -> SqlStore:

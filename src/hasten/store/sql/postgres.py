@@ -41,7 +41,7 @@ class PostgresStore(SqlStore):
     """The database at ``url``, whose driver is ``postgresql+asyncpg``."""
 
     def __init__(self, url: URL, policy: SqlPolicy) -> None:
-        super().__init__(url.render_as_string(hide_password=True), policy)
+        super().__init__(url.set(drivername="postgresql").render_as_string(), policy)
         settings = {
             "application_name": "hasten",
             "statement_timeout": str(round(policy.call_s * 1e3)),
@@ -51,7 +51,7 @@ class PostgresStore(SqlStore):
                 url,
                 pool_size=policy.pool_size,
                 max_overflow=0,
-                pool_timeout=policy.connect_s,
+                pool_timeout=policy.upkeep_s,
                 pool_pre_ping=True,
                 connect_args={"timeout": policy.connect_s, "server_settings": settings},
             )
@@ -79,6 +79,10 @@ class PostgresStore(SqlStore):
         with self.breaker.guard():
             await self._within(self.policy.upkeep_s, self._vacuum())
 
+    async def scrub(self) -> None:
+        """Vacuum; PostgreSQL's own log keeps what was written until it is recycled."""
+        await self.reclaim()
+
     async def _vacuum(self) -> None:
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -87,7 +91,7 @@ class PostgresStore(SqlStore):
                 await connection.exec_driver_sql(f"VACUUM {table.name}")
             await connection.exec_driver_sql("RESET statement_timeout")
 
-    async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:  # noqa: ARG002
+    async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:  # noqa: ARG002 - the interface's
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 

@@ -37,7 +37,7 @@ class JsonText(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the interface's
         """Encode; half a surrogate pair, which is no UTF-8, stays readable as its escape."""
         if value is None:
             return None
@@ -46,7 +46,7 @@ class JsonText(TypeDecorator[Any]):
         except UnicodeEncodeError:
             return json.dumps(msgspec.to_builtins(value, enc_hook=to_plain))
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - the interface's
         """Decode."""
         if value is None:
             return None

@@ -96,14 +96,18 @@ class SqlSink:
     async def prune(self, *, before_s: float) -> int:
         """Drop whole runs that ended before ``before_s``; return how many."""
         ended_s = func.coalesce(runs.c.ended_s, runs.c.started_s)
-        return await self._drop_all((runs.c.started_s < before_s) & (ended_s < before_s))
+        dropped = await self._drop_all((runs.c.started_s < before_s) & (ended_s < before_s))
+        await self._store.reclaim()
+        return dropped
 
     async def erase(self, tenant: str, user: str) -> int:
         """Delete every run of one person, with its events and spans; return how many runs.
 
         On SQLite nothing of them stays readable in the file or its log.
         """
-        return await self._drop_all((runs.c.tenant == tenant) & (runs.c.user == user))
+        erased = await self._drop_all((runs.c.tenant == tenant) & (runs.c.user == user))
+        await self._store.scrub()
+        return erased
 
     async def prune_to_bytes(self, at_most_bytes: int) -> int:
         """Drop the oldest runs until all rows take no more than this; return how many runs."""
@@ -122,7 +126,6 @@ class SqlSink:
         dropped = 0
         while some := await self._store.write(partial(_drop, which=which)):
             dropped += some
-        await self._store.reclaim()
         return dropped
 
     async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:

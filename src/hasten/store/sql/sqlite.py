@@ -14,10 +14,10 @@ ones (``synchronous = NORMAL``), never the file. Leaves deadlines and errors to
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from contextlib import suppress
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,12 +25,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Connection, StaticPool, create_engine
 
-from hasten.errors import StoreError
+from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.sql.base import SqlPolicy, SqlStore
 from hasten.store.sql.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Engine
 
 T = TypeVar("T")
 
@@ -48,12 +50,8 @@ _AWAY = {
     sqlite3.SQLITE_PROTOCOL,
 }
 
-_SET_UP = (
-    "PRAGMA auto_vacuum = INCREMENTAL",  # takes effect before a new file's first table only
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    "PRAGMA secure_delete = ON",
-)
+WAL_TRIES = 20
+"""So often a new file is switched to its log; each time another process may be first."""
 
 
 class _Task(NamedTuple):
@@ -92,6 +90,8 @@ class SqliteStore(SqlStore):
         self._path = path
         self._inbox: SimpleQueue[_Task | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"hasten {path}", daemon=True)
+        self._connection: Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     async def migrate(self) -> None:
         """Open the file, making it if its folder is there, and bring the tables up to date."""
@@ -100,29 +100,31 @@ class SqliteStore(SqlStore):
             message = f"{self.name} cannot be opened: there is no folder {folder}"
             raise StoreError(message, store=self.name)
         self._thread.start()
-        try:
-            await self._within(self.policy.upkeep_s, self._run(migrate, is_write=True))
-        except BaseException:
-            self._inbox.put(None)
-            raise
+        await self._within(self.policy.upkeep_s, self._run(migrate, is_write=True))
 
     async def close(self) -> None:
         """Do the work that is waiting, then end the thread."""
-        self._inbox.put(None)
-        await asyncio.to_thread(self._thread.join, self.policy.call_s)
+        if self._thread.is_alive():
+            self._inbox.put(None)
+            await asyncio.to_thread(self._thread.join, self.policy.call_s)
 
     async def held_bytes(self) -> int:
         """Return the bytes of the pages in use."""
         return await self.read(_held_bytes)
 
     async def reclaim(self) -> None:
-        """Cut free pages off the file and empty its log, which held what was there before.
-
-        What a deletion freed was overwritten at once (``secure_delete``).
-        """
+        """Cut free pages off the file, some at a time."""
         while await self.read(_cut_free_pages):
             pass
         await self.read(_empty_log)
+
+    async def scrub(self) -> None:
+        """Write the whole file anew and empty its log: pages keep copies of rows they once held.
+
+        ``secure_delete`` does not reach those copies. Other work waits meanwhile.
+        """
+        with self.breaker.guard():
+            await self._within(self.policy.upkeep_s, self._run(_rewrite, is_write=False))
 
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         if not self._thread.is_alive():
@@ -136,33 +138,27 @@ class SqliteStore(SqlStore):
     def _is_away(self, cause: BaseException | None) -> bool:
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _AWAY
 
-    def _connect(self) -> sqlite3.Connection:
-        raw = sqlite3.connect(self._path, isolation_level=None, timeout=self.policy.call_s)
-        for statement in _SET_UP:
-            raw.execute(statement)
-        return raw
-
     def _serve(self) -> None:
         """Work through the inbox until it says ``None``; the thread's main function."""
-        engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
+        engine = create_engine("sqlite://", creator=self._open, poolclass=StaticPool)
         engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-
-        @cache
-        def connect() -> Connection:
-            connection = engine.connect()
-            connection.begin()  # never ended: whoever looks sees that transactions are not theirs
-            return connection
-
         is_open = True
         while is_open:
             found = self._next_tasks()
             is_open = None not in found
             tasks = [task for task in found if task is not None and not task.future.cancelled()]
             for is_write, group in groupby(tasks, key=lambda task: task.is_write):
-                for outcome in _settle(connect, list(group), is_write=is_write):
+                for outcome in self._settle(engine, list(group), is_write=is_write):
                     with suppress(RuntimeError):  # its loop is closed: nobody waits
                         outcome.task.loop.call_soon_threadsafe(outcome.deliver)
         engine.dispose()
+
+    def _open(self) -> sqlite3.Connection:
+        raw = sqlite3.connect(self._path, isolation_level=None, timeout=self.policy.call_s)
+        raw.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for a new file, before its first table
+        _switch_to_wal(raw)
+        raw.execute("PRAGMA synchronous = NORMAL")
+        return raw
 
     def _next_tasks(self) -> list[_Task | None]:
         """Wait for a task, then take what else is there."""
@@ -172,18 +168,41 @@ class SqliteStore(SqlStore):
                 tasks.append(self._inbox.get_nowait())
         return tasks
 
+    def _settle(self, engine: Engine, tasks: list[_Task], *, is_write: bool) -> list[_Outcome]:
+        """Do reads one by one, writes in one commit; what breaks them all is everybody's error."""
+        try:
+            connection = self._connect(engine)
+            if is_write:
+                return _commit(connection, tasks)
+            return [_attempt(connection, task) for task in tasks]
+        except Exception as error:  # noqa: BLE001 - whatever it is goes to those who wait
+            return [_Outcome(task, error=error) for task in tasks]
 
-def _settle(
-    connect: Callable[[], Connection], tasks: list[_Task], *, is_write: bool
-) -> list[_Outcome]:
-    """Do reads one by one or writes in one commit; what breaks them all is everybody's error."""
-    try:
-        connection = connect()
-        if is_write:
-            return _commit(connection, tasks)
-        return [_attempt(connection, task) for task in tasks]
-    except Exception as error:  # noqa: BLE001 - whatever it is goes to those who wait
-        return [_Outcome(task, error=error) for task in tasks]
+    def _connect(self, engine: Engine) -> Connection:
+        """Return the connection, opened at first use; refuse when its file is not there any more.
+
+        SQLite would go on writing into a file without a name, which nobody finds again.
+        """
+        if self._connection is None:
+            self._connection = engine.connect()
+            self._connection.begin()  # never ended: whoever looks sees transactions are not theirs
+            self._file = _identity(self._path)
+        if self._file != _identity(self._path):
+            message = f"{self.name} was moved or deleted while it was open; restart to make it anew"
+            raise StoreUnavailable(message, store=self.name)
+        return self._connection
+
+
+def _switch_to_wal(raw: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log; SQLite does not wait its turn for that, so we do."""
+    for _ in range(WAL_TRIES):
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            raw.execute("BEGIN IMMEDIATE")  # waits until the others are done
+            raw.execute("ROLLBACK")
+        else:
+            return
 
 
 def _commit(connection: Connection, tasks: list[_Task]) -> list[_Outcome]:
@@ -218,6 +237,15 @@ def _attempt(connection: Connection, task: _Task) -> _Outcome:
         return _Outcome(task, error=error)
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return what tells this file from another of the same name; ``None`` when there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - called for every commit
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _raw(connection: Connection) -> sqlite3.Connection:
     """Return the driver's connection, on which a word costs a tenth of what it costs above it."""
     return cast("sqlite3.Connection", connection.connection.dbapi_connection)
@@ -236,6 +264,11 @@ def _cut_free_pages(connection: Connection) -> int:
     """Cut some free pages off the file and return how many are left."""
     _raw(connection).execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
     return _pragma(connection, "freelist_count")
+
+
+def _rewrite(connection: Connection) -> None:
+    _raw(connection).execute("VACUUM")
+    _empty_log(connection)
 
 
 def _empty_log(connection: Connection) -> None:

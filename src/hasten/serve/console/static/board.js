@@ -1,0 +1,64 @@
+/** The race's headline: each run's seconds, first text, calls, tokens and money, and how many times as fast. */
+
+import { html } from "./dom.js";
+import { dollars, number, seconds, secondsNumber, times, title } from "./format.js";
+import { elapsedS, isOver, speedup, totals } from "./state.js";
+
+const SAID = {
+  idle: "",
+  starting: "starting",
+  running: "running",
+  complete: "complete",
+  degraded: "degraded",
+  failed: "failed",
+  cancelled: "cancelled",
+  lost: "connection lost",
+};
+
+/** `runs` are those of the race, in order; `nowMs` is the page's clock. */
+export function Board({ runs, nowMs }) {
+  return html`
+    <div class="board">
+      <div class="scores">${runs.map((run) => html`<${Score} key=${run.mode} run=${run} nowMs=${nowMs} />`)}</div>
+      <${Faster} runs=${runs} nowMs=${nowMs} />
+    </div>
+  `;
+}
+
+function Score({ run, nowMs }) {
+  const sum = totals(run);
+  const stats = [
+    ["first text", seconds(run.firstTextS)],
+    ["model calls", number(sum.modelCalls)],
+    ["tools", number(sum.toolCalls)],
+    ["tokens in", number(sum.tokensIn)],
+    ["tokens out", number(sum.tokensOut)],
+    ["cost", dollars(sum.costUsd)],
+  ];
+  return html`
+    <section class="score ${run.mode}" aria-label=${title(run.mode)}>
+      <h3>${title(run.mode)} <${Status} run=${run} /></h3>
+      <p class="elapsed"><span class="digits">${isOver(run) ? secondsNumber(run.endS) : elapsedS(run, nowMs).toFixed(1)}</span><span class="unit">s</span></p>
+      <dl>
+        ${stats.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+      </dl>
+    </section>
+  `;
+}
+
+function Status({ run }) {
+  const isDown = !run.isConnected && !isOver(run);
+  return html`<span class="status ${run.status}">${isDown ? "reconnecting…" : SAID[run.status]}</span>`;
+}
+
+function Faster({ runs, nowMs }) {
+  if (runs.length < 2) return null;
+  const found = speedup(runs, nowMs);
+  if (!found) return html`<p class="faster waiting"><span class="digits">–</span><span class="unit">times as fast</span></p>`;
+  const said = found.isFinal ? (found.ratio >= 1 ? "as fast" : "as fast, so slower") : "as fast and counting";
+  return html`
+    <p class="faster ${found.isFinal ? "final" : "counting"}">
+      <span class="digits">${times(found.ratio)}</span><span class="unit">${said}</span>
+    </p>
+  `;
+}

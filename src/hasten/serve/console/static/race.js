@@ -1,0 +1,96 @@
+/** A race on the page: its board, its waterfalls on one axis, and the way to end it. */
+
+import { html, useEffect, useState } from "./dom.js";
+import { Board } from "./board.js";
+import { title, words } from "./format.js";
+import { axisEndS, ticksOf } from "./lanes.js";
+import { elapsedS, isOver } from "./state.js";
+import { Axis, SpanTable, usePlans, useWidth, Waterfall } from "./waterfall.js";
+
+const CALM_MS = 500;
+const LANE_LEAST_PX = 14;
+const LANE_MOST_PX = 20;
+const AROUND_PX = 296; // header, board, axis and legend
+const GROUP_PX = 7; // what a group needs besides its lanes
+
+/** The page's clock, moving while `isLive`: each frame, or twice a second for those who want less motion. */
+function useNow(isLive) {
+  const [nowMs, setNowMs] = useState(() => performance.now());
+  useEffect(() => {
+    if (!isLive) return undefined;
+    const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    let next = 0;
+    const tick = () => {
+      setNowMs(performance.now());
+      next = isCalm ? setTimeout(tick, CALM_MS) : requestAnimationFrame(tick);
+    };
+    tick();
+    return () => (isCalm ? clearTimeout(next) : cancelAnimationFrame(next));
+  }, [isLive]);
+  return nowMs;
+}
+
+/** `runs` are those of the race, in order. */
+export function Race({ app, runs, onCancel }) {
+  const isLive = runs.some((run) => !isOver(run));
+  const nowMs = useNow(isLive);
+  const [ref, widthPx] = useWidth();
+  const endS = axisEndS(Math.max(0, ...runs.map((run) => elapsedS(run, nowMs))), isLive);
+  const axis = { scale: (valueS) => (valueS / endS) * widthPx, ticks: ticksOf(endS, widthPx), widthPx };
+  const plans = usePlans(runs, { phases: app.phases, nowMs, endS, widthPx });
+  const lanePx = useLaneHeight(plans);
+  return html`
+    <section class="panel race" aria-label="Race">
+      <${Board} runs=${runs} nowMs=${nowMs} />
+      <div class="tracks">
+        <div class="group measure" aria-hidden="true"><span class="group-title"></span><div ref=${ref}></div></div>
+        ${plans.map(
+          (plan) => html`
+            <div class="track" key=${plan.run.mode}>
+              <h3>${title(plan.run.mode)}<span class="quiet">${doing(plan.run)}</span></h3>
+              <${Waterfall} plan=${plan} axis=${axis} lanePx=${lanePx} />
+            </div>
+          `,
+        )}
+        <${Axis} axis=${axis} unit=${runs.some((run) => run.isSimulated) ? "simulated s" : "seconds"} />
+      </div>
+      <footer class="race-foot">
+        <${Legend} />
+        ${isLive && html`<button type="button" class="cancel" onClick=${onCancel}>Cancel</button>`}
+      </footer>
+      <${SpanTable} runs=${runs} phases=${app.phases} />
+    </section>
+  `;
+}
+
+/** What a run is at, and how long it will take if past runs say so. */
+function doing(run) {
+  if (isOver(run)) return run.degraded.length ? `went on without ${run.degraded.map(({ step }) => words(step)).join(", ")}` : "";
+  const left = run.remainingMs === null ? "" : `about ${Math.ceil(run.remainingMs / 1000)} s left`;
+  return [words(run.step), left].filter(Boolean).join(" · ");
+}
+
+/** Lanes as high as the first screen allows, so that a whole race is seen at once. */
+function useLaneHeight(plans) {
+  const [screenPx, setScreenPx] = useState(innerHeight);
+  useEffect(() => {
+    const onResize = () => setScreenPx(innerHeight);
+    addEventListener("resize", onResize);
+    return () => removeEventListener("resize", onResize);
+  }, []);
+  const groups = plans.flatMap((plan) => plan.groups);
+  const lanes = groups.reduce((sum, group) => sum + group.lanes, 0);
+  const leftPx = screenPx - AROUND_PX - groups.length * GROUP_PX;
+  return Math.max(LANE_LEAST_PX, Math.min(LANE_MOST_PX, Math.floor(leftPx / Math.max(lanes, 1))));
+}
+
+function Legend() {
+  return html`
+    <ul class="legend" aria-label="Colours">
+      <li><i class="key model"></i>model</li>
+      <li><i class="key tool"></i>tool</li>
+      <li><i class="key step"></i>step</li>
+      <li><i class="key critical"></i>full colour: on the critical path</li>
+    </ul>
+  `;
+}

@@ -1,0 +1,174 @@
+/** A run drawn as a live waterfall: bars in lanes, phase by phase, on an axis that runs share. */
+
+import { html, useLayoutEffect, useMemo, useRef, useState } from "./dom.js";
+import { criticalPath } from "./critical.js";
+import { number, seconds, title, words } from "./format.js";
+import { barsOf, groupsOf, layOut } from "./lanes.js";
+import { elapsedS, isOver } from "./state.js";
+
+const PAD_PX = 3;
+const BAR_SHARE = 0.7;
+
+/** The width of the element `ref` is put on, as it changes. */
+export function useWidth() {
+  const ref = useRef(null);
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
+    observer.observe(ref.current);
+    return () => observer.disconnect();
+  }, []);
+  return [ref, width];
+}
+
+/** The bars of a run by phase; worked out again only when a span began or ended. */
+function useGroups(run, phases) {
+  return useMemo(() => groupsOfRun(run, phases), [run.spans, run.status, phases]);
+}
+
+function groupsOfRun(run, phases) {
+  const critical = isOver(run) ? criticalPath(run.spans) : new Set();
+  return groupsOf(barsOf(run, critical), phases);
+}
+
+/** Where everything of a run goes; `nowS` is how far it is, `endS` and `widthPx` are the shared axis. */
+export function usePlans(runs, { phases, nowMs, endS, widthPx }) {
+  const known = useRef(new Map());
+  const scale = (valueS) => (valueS / endS) * widthPx;
+  return runs.map((run) => {
+    const held = known.current.get(run.mode);
+    const groups = held?.spans === run.spans && held.status === run.status ? held.groups : groupsOfRun(run, phases);
+    known.current.set(run.mode, { spans: run.spans, status: run.status, groups });
+    const nowS = elapsedS(run, nowMs);
+    return {
+      run,
+      nowS,
+      groups: groups.map((group) => ({ ...group, ...layOut(group.bars, { scale, nowS, widthPx, measure }) })),
+    };
+  });
+}
+
+/** `plan` is one of `usePlans`, `axis` is `{scale, ticks, widthPx}`, `lanePx` the height of a lane. */
+export function Waterfall({ plan, axis, lanePx }) {
+  const { run, groups, nowS } = plan;
+  const state = isOver(run) ? "over" : "live";
+  const parts = groups.map((group) => `${group.title}, ${group.bars.length} parts`).join("; ");
+  return html`
+    <div class="waterfall ${state}" role="img" aria-label="Waterfall of ${words(run.mode)}: ${parts || "nothing yet"}">
+      ${groups.map(
+        (group) => html`<${Group} key=${group.phase} group=${group} axis=${axis} nowS=${nowS} lanePx=${lanePx} />`,
+      )}
+      ${!groups.length && html`<div class="group"><span class="group-title"></span><svg width=${axis.widthPx} height=${3 * lanePx}></svg></div>`}
+    </div>
+  `;
+}
+
+function Group({ group, axis, nowS, lanePx }) {
+  const { scale, ticks, widthPx } = axis;
+  const height = group.lanes * lanePx + 2 * PAD_PX;
+  return html`
+    <div class="group">
+      <span class="group-title">${group.title}</span>
+      <svg width=${widthPx} height=${height} aria-hidden="true">
+        ${ticks.map((tick) => html`<line key=${tick} class="grid-line" x1=${scale(tick)} x2=${scale(tick)} y1="0" y2=${height} />`)}
+        ${nowS > 0 && html`<line class="now" x1=${scale(nowS)} x2=${scale(nowS)} y1="0" y2=${height} />`}
+        ${group.placed.map((bar) => html`<${Bar} key=${bar.id} bar=${bar} nowS=${nowS} lanePx=${lanePx} />`)}
+      </svg>
+    </div>
+  `;
+}
+
+const WRONG = new Set(["failed", "timeout", "cancelled", "degraded"]);
+
+function Bar({ bar, nowS, lanePx }) {
+  const top = PAD_PX + bar.lane * lanePx;
+  const height = Math.round(lanePx * BAR_SHARE);
+  const state = bar.endS === null ? "running" : WRONG.has(bar.status) ? bar.status : "ok";
+  const [x, anchor] = { in: [bar.x + 6, "start"], right: [bar.x + bar.width + 6, "start"], left: [bar.x - 6, "end"] }[bar.side];
+  return html`
+    <g class="bar ${bar.kind} ${state} ${bar.isCritical ? "critical" : ""}">
+      <title>${describe(bar)}</title>
+      <rect x=${bar.x} y=${top + (lanePx - height) / 2} width=${bar.width} height=${height} rx="2.5" />
+      <text class=${bar.side} x=${x} y=${top + lanePx / 2 + 4} text-anchor=${anchor}>
+        ${bar.label} <tspan class="took">${seconds((bar.endS ?? nowS) - bar.startS)}</tspan>
+      </text>
+    </g>
+  `;
+}
+
+function describe(bar) {
+  const { tokens_in: tokensIn, tokens_out: tokensOut, error, missed } = bar.attributes;
+  return [
+    `${bar.label} (${bar.kind}${bar.isCritical ? ", on the critical path" : ""})`,
+    `${seconds(bar.startS)} → ${bar.endS === null ? "running" : seconds(bar.endS)}`,
+    tokensOut && `${number(tokensIn)} tokens in, ${number(tokensOut)} out`,
+    WRONG.has(bar.status) && `${bar.status}${error ? `: ${error.message}` : ""}`,
+    missed?.length && `went without ${missed.map(words).join(", ")}`,
+  ]
+    .filter(Boolean)
+    .join("\n");
+}
+
+const widths = new Map();
+let pen = null;
+
+/** The width of a bar's label with its time, in pixels; names are measured once, digits are all as wide. */
+function measure(bar) {
+  if (!widths.has(bar.label)) {
+    if (!pen) {
+      pen = document.createElement("canvas").getContext("2d");
+      pen.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    }
+    widths.set(bar.label, pen.measureText(bar.label).width);
+  }
+  return widths.get(bar.label) + 42;
+}
+
+/** The axis under the waterfalls. */
+export function Axis({ axis, unit }) {
+  const { scale, ticks, widthPx } = axis;
+  return html`
+    <div class="group axis" aria-hidden="true">
+      <span class="group-title">${unit}</span>
+      <svg width=${widthPx} height="20">
+        ${ticks.map((tick, place) => html`<text key=${tick} x=${scale(tick)} y="14" text-anchor=${place ? "middle" : "start"}>${tick}</text>`)}
+      </svg>
+    </div>
+  `;
+}
+
+/** The same as figures: for those who cannot see bars, and for those who want numbers. */
+export function SpanTable({ runs, phases }) {
+  return html`
+    <details class="figures">
+      <summary>Every step in figures</summary>
+      <div class="figures-body">
+        ${runs.map((run) => html`<${RunTable} key=${run.mode} run=${run} phases=${phases} />`)}
+      </div>
+    </details>
+  `;
+}
+
+function RunTable({ run, phases }) {
+  const bars = useGroups(run, phases).flatMap((group) => group.bars.map((bar) => ({ ...bar, group: group.title })));
+  return html`
+    <table>
+      <caption>${title(run.mode)}</caption>
+      <thead>
+        <tr><th scope="col">Step</th><th scope="col">Part</th><th scope="col">Kind</th><th scope="col" class="num">Start</th><th scope="col" class="num">Took</th><th scope="col">Critical</th></tr>
+      </thead>
+      <tbody>
+        ${bars.map(
+          (bar) => html`
+            <tr key=${bar.id}>
+              <th scope="row">${bar.label}</th><td>${bar.group}</td><td>${bar.kind}</td>
+              <td class="num">${seconds(bar.startS)}</td>
+              <td class="num">${bar.endS === null ? "…" : seconds(bar.endS - bar.startS)}</td>
+              <td>${bar.isCritical ? "yes" : ""}</td>
+            </tr>
+          `,
+        )}
+      </tbody>
+    </table>
+  `;
+}

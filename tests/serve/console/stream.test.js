@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { EventParser, follow } from "../../../src/hasten/serve/console/static/stream.js";
+
+const STREAM = [
+  ": ping\n",
+  "retry: 50\n\n",
+  "id: 1\nevent: run\ndata: {\"run_id\":\"r\"}\n\n",
+  "id: 2\r\ndata: {\"text\":\r\ndata: \"größer\"}\r\n\r\n",
+  "id: 3\rdata: {\"complete\":true}\r\r\n",
+].join("");
+
+const parsed = (pieces) => {
+  const parser = new EventParser();
+  return pieces.flatMap((piece) => parser.push(piece));
+};
+
+test("the format is read, whatever ends its lines", () => {
+  assert.deepEqual(parsed([STREAM]), [
+    { retryMs: 50 },
+    { id: "1", event: "run", data: '{"run_id":"r"}' },
+    { id: "2", event: "", data: '{"text":\n"größer"}' },
+    { id: "3", event: "", data: '{"complete":true}' },
+  ]);
+});
+
+test("where the network cuts the stream does not matter", () => {
+  for (let cut = 1; cut < STREAM.length; cut += 1) {
+    assert.deepEqual(parsed([STREAM.slice(0, cut), STREAM.slice(cut)]), parsed([STREAM]), `cut at ${cut}`);
+  }
+  assert.deepEqual(parsed([...STREAM]), parsed([STREAM]));
+});
+
+test("a byte order mark, a message without data and a half message are passed over", () => {
+  assert.deepEqual(parsed(["\uFEFFdata: 1\n\nid: 7\nevent: x\n\ndata: half"]), [{ id: "", event: "", data: "1" }]);
+});
+
+/** A connection that gives `pieces` and then ends, or breaks. */
+function response(pieces, { isBroken = false } = {}) {
+  const encoder = new TextEncoder();
+  const body = new ReadableStream({
+    start(controller) {
+      for (const piece of pieces) controller.enqueue(encoder.encode(piece));
+      if (isBroken) controller.error(new TypeError("network error"));
+      else controller.close();
+    },
+  });
+  return { body };
+}
+
+/** Follows through `connections`, one after the other; returns what was seen. */
+async function followed(connections) {
+  const seen = { ids: [], messages: [], connection: [], sleptMs: [] };
+  const connect = async (lastId) => {
+    seen.ids.push(lastId);
+    const next = connections.shift() ?? response([]);
+    if (next instanceof Error) throw next;
+    return next;
+  };
+  const done = follow(connect, {
+    onMessage: ({ data }) => seen.messages.push(data),
+    onConnection: (isUp) => seen.connection.push(isUp),
+    signal: new AbortController().signal,
+    sleep: async (delayMs) => void seen.sleptMs.push(delayMs),
+  });
+  await done.catch((error) => (seen.error = error));
+  return seen;
+}
+
+test("a stream that ends early is taken up after the last id, at the pace the server asks for", async () => {
+  const seen = await followed([
+    response(['retry: 70\n\nid: 1\ndata: {"n":1}\n\nid: 2\ndata: {"n":2}\n\ndata: {"n"']),
+    new TypeError("refused"),
+    response(['id: 3\ndata: {"complete":true}\n\nid: 4\ndata: {"n":4}\n\n']),
+  ]);
+  assert.equal(seen.error, undefined);
+  assert.deepEqual(seen.ids, ["", "2", "2"]);
+  assert.deepEqual(seen.messages, [{ n: 1 }, { n: 2 }, { complete: true }]);
+  assert.deepEqual(seen.connection, [true, false, false, true]);
+  assert.deepEqual(seen.sleptMs, [70, 140]);
+});
+
+test("what a broken connection had brought counts", async () => {
+  const seen = await followed([
+    response(['id: 1\ndata: {"n":1}\n\n']),
+    response(['id: 2\ndata: {"complete":true}\n\n']),
+  ]);
+  assert.deepEqual(seen.messages, [{ n: 1 }, { complete: true }]);
+});
+
+test("an error that is final ends it at once", async () => {
+  const refusal = Object.assign(new Error("no such run"), { isFinal: true });
+  const seen = await followed([refusal]);
+  assert.equal(seen.error, refusal);
+  assert.deepEqual(seen.sleptMs, []);
+});
+
+test("a run that never ends is given up when nothing new comes", async () => {
+  const seen = await followed([response(['id: 1\ndata: {"n":1}\n\n'])]);
+  assert.match(seen.error.message, /ended before the run did/);
+  assert.equal(seen.ids.length, 6);
+});
+
+test("an abort ends it in silence", async () => {
+  const stop = new AbortController();
+  const connect = async () => {
+    stop.abort();
+    throw new TypeError("aborted");
+  };
+  const told = [];
+  await follow(connect, { onMessage: told.push, onConnection: (isUp) => told.push(isUp), signal: stop.signal });
+  assert.deepEqual(told, []);
+});
