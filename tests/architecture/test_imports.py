@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import hasten
 from tests.architecture.sources import ROOT, SRC, module_name, parse, place, python_files
 
 HEAVY = {
@@ -36,7 +37,7 @@ IMPORT_MB = 20
 
 WATCHED_IMPORT = """
 import sys
-sys.path.insert(0, {src!r})
+sys.path.insert(0, {folder!r})
 happened = []
 acts = {{
     "socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "sqlite3.connect",
@@ -97,10 +98,28 @@ def test_floors_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def acts_at_import(folder: Path, names: tuple[str, ...]) -> list[str]:
+    """Return what modules below ``folder`` do, besides defining names, when imported."""
+    done: list[str] = json.loads(run_python(WATCHED_IMPORT.format(folder=str(folder), names=names)))
+    return done
+
+
 def test_nothing_happens_at_import() -> None:
     """Importing every module writes no file, opens no socket, starts no thread, process or loop."""
-    code = WATCHED_IMPORT.format(src=str(SRC.parent), names=every_module())
-    assert json.loads(run_python(code)) == []
+    assert acts_at_import(SRC.parent, every_module()) == []
+
+
+def test_a_module_that_acts_is_found(tmp_path: Path) -> None:
+    """The watch sees a file written, a socket bound, a loop made and a thread started."""
+    (tmp_path / "busy.py").write_text(
+        "import asyncio, socket, threading\n"
+        f"open({str(tmp_path / 'left')!r}, 'w').close()\n"
+        "socket.socket().bind(('127.0.0.1', 0))\n"
+        "threading.Thread(target=asyncio.new_event_loop().run_forever, daemon=True).start()\n"
+    )
+    found = set(acts_at_import(tmp_path, ("busy",)))
+    assert {f"writes {tmp_path / 'left'}", "socket.bind", "makes an event loop"} <= found
+    assert "leaves a thread" in found
 
 
 def test_import_loads_nothing_heavy() -> None:
@@ -117,24 +136,43 @@ def test_import_is_quick_and_small() -> None:
     assert statistics.median(cost[1] for cost in costs) <= IMPORT_MB
 
 
-def imported(tree: ast.Module) -> list[tuple[ast.AST, str]]:
-    """Return what a module imports: the statement and each full name."""
-    found: list[tuple[ast.AST, str]] = []
-    for node in ast.walk(tree):
+def private_imports(path: Path, package: str) -> list[str]:
+    """Return what an application's module takes from ``hasten`` besides its public names.
+
+    ``package`` is the application's own, from which it may import anything.
+    """
+    found: list[str] = []
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
-            found += [(node, alias.name) for alias in node.names]
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "hasten":
+            public = hasten.__all__
+            names = [f"hasten.{one.name}" for one in node.names if one.name not in public]
         elif isinstance(node, ast.ImportFrom):
-            found.append((node, node.module or ""))
+            names = [node.module or ""]
+        else:
+            continue
+        theirs = (name for name in names if name.startswith("hasten."))
+        found += [name for name in theirs if not f"{name}.".startswith(f"{package}.")]
     return found
 
 
 def test_apps_use_public_names_only() -> None:
     """An application imports ``hasten`` itself and its own package, as a user's does."""
-    foreign = []
-    for path in python_files("src/hasten/apps"):
-        own = ".".join(module_name(path).split(".")[:3])
-        for node, name in imported(parse(path)):
-            inside = name.split(".")[0] == "hasten" and name != "hasten"
-            if inside and not (name + ".").startswith(own + "."):
-                foreign.append(f"{place(path, node)}: {name}")
-    assert foreign == []
+    private = {
+        place(path): found
+        for path in python_files("src/hasten/apps")
+        if (found := private_imports(path, ".".join(module_name(path).split(".")[:3])))
+    }
+    assert private == {}
+
+
+def test_a_private_import_is_found(tmp_path: Path) -> None:
+    """The check sees a module, a name that is not public, and another application."""
+    path = tmp_path / "app.py"
+    path.write_text(
+        "import hasten\nimport hasten.clock\nfrom hasten import Graph, codec\n"
+        "from hasten.apps.mine.inputs import Inputs\nfrom hasten.apps.theirs import app\n"
+    )
+    wrong = ["hasten.clock", "hasten.codec", "hasten.apps.theirs"]
+    assert private_imports(path, "hasten.apps.mine") == wrong

@@ -47,6 +47,14 @@ def test_everything_public_has_a_docstring() -> None:
     assert [where for path in python_files("src", "bench") for where in undocumented(path)] == []
 
 
+def test_a_missing_docstring_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check sees a module, a class and a method without one, and lets private names be."""
+    monkeypatch.setattr("tests.architecture.sources.ROOT", tmp_path)
+    path = tmp_path / "bare.py"
+    path.write_text("class A:\n    def b(self): ...\n    def _c(self): ...\ndef _d(): ...\n")
+    assert undocumented(path) == ["bare.py:1", "bare.py:1", "bare.py:2"]
+
+
 def test_every_test_says_what_it_proves() -> None:
     """Each test file and each test function has a docstring."""
     missing = []
