@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hasten.app import App
     from hasten.caller import Caller
-    from hasten.clock import Clock
+    from hasten.clock import Clock, current_clock
     from hasten.errors import HastenError
     from hasten.graph.graph import Graph
     from hasten.graph.run import Run
     from hasten.graph.step import Soft, Step, step, tool
     from hasten.model.base import Chunk, Model, Request, Response
+    from hasten.model.simulated import SimProfile
+    from hasten.model.structured import parse
+    from hasten.model.text import write
 
 __all__ = [
     "App",
@@ -30,10 +33,14 @@ __all__ = [
     "Request",
     "Response",
     "Run",
+    "SimProfile",
     "Soft",
     "Step",
+    "current_clock",
+    "parse",
     "step",
     "tool",
+    "write",
 ]
 
 _HOMES = {
@@ -47,10 +54,14 @@ _HOMES = {
     "Request": "hasten.model.base",
     "Response": "hasten.model.base",
     "Run": "hasten.graph.run",
+    "SimProfile": "hasten.model.simulated",
     "Soft": "hasten.graph.step",
     "Step": "hasten.graph.step",
+    "current_clock": "hasten.clock",
+    "parse": "hasten.model.structured",
     "step": "hasten.graph.step",
     "tool": "hasten.graph.step",
+    "write": "hasten.model.text",
 }
 
 

@@ -1,0 +1,110 @@
+"""The report as fast as its data allows: everything starts as soon as its inputs are known.
+
+Owns the graph of the ``hasten`` mode. Tools are steps, sections are steps, and
+an output is put together from the sections that came within the task's time.
+The profile is a soft input everywhere. Ideas are one short structured call
+after the market tools; what needs ideas waits for it and nothing else does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hasten import Graph, Model, Step, parse, step, write
+from hasten.apps.discovery.findings import Ideas
+from hasten.apps.discovery.inputs import DiscoveryInputs
+from hasten.apps.discovery.prompts import (
+    MARKET_TOOLS,
+    OUTPUTS,
+    PERSON,
+    SECTIONS,
+    Section,
+    Task,
+    ideas_request,
+    section_request,
+)
+from hasten.apps.discovery.report import assemble
+from hasten.apps.discovery.shelf import ReportStore, report_document, report_record
+from hasten.apps.discovery.sources import Sources, plain_ideas
+from hasten.apps.discovery.tools import TOOLS
+
+TASK_TIMEOUT_S = 45.0
+"""How long each task may take before its short form is given (discovery plan 1.3)."""
+
+IDEAS_TIMEOUT_S = 15.0
+
+SECTIONS_AT_ONCE = 6
+"""How many sections of a task are written at once, so that a real endpoint is not drowned.
+
+Each task has its own places: sections that hang in one must not hold up another.
+"""
+
+
+async def _plain_ideas(interest_area: str, sub_interest_area: str) -> Ideas:
+    return plain_ideas(interest_area, sub_interest_area)
+
+
+@step(
+    phase="idea_research",
+    label="Finding ideas",
+    timeout_s=IDEAS_TIMEOUT_S,
+    fallback=_plain_ideas,
+    needs=(*PERSON, *MARKET_TOOLS),
+    soft_needs=("strengths",),
+)
+async def ideas(model: Model, **given: Any) -> Ideas:
+    """Find three to five ideas; the first is the one the later tools look at closest."""
+    return (await parse(model, ideas_request(given), Ideas)).value
+
+
+def _section_step(section: Section) -> Step[..., str]:
+    async def write_section(model: Model, **given: Any) -> str:
+        return await write(model, section_request(section, given), section=section.heading(given))
+
+    return step(
+        name=section.name,
+        phase=section.task,
+        label=f"Writing {section.name.replace('_', ' ')}",
+        limit=section.task,
+        needs=section.sees,
+        soft_needs=section.profile,
+    )(write_section)
+
+
+def _output_step(
+    task: Task, *, after: tuple[str, ...] = (), glad_of: tuple[str, ...] = ()
+) -> Step[..., str]:
+    """Make the step that puts an output together; its 45 s count from ``after``."""
+    parts = (name for section in SECTIONS[task] for name in (section.name, *section.tools))
+
+    async def put_together(**given: Any) -> str:
+        return assemble(task, given)
+
+    return step(
+        name=OUTPUTS[task],
+        phase=task,
+        label=f"Putting together the {OUTPUTS[task].replace('_', ' ')}",
+        needs=(*PERSON, *after),
+        soft_needs=(*parts, *glad_of),
+        soft_wait_s=TASK_TIMEOUT_S,
+    )(put_together)
+
+
+GRAPH = Graph(
+    "discovery.hasten",
+    [
+        *TOOLS.values(),
+        ideas,
+        *(_section_step(section) for sections in SECTIONS.values() for section in sections),
+        _output_step("profile_analysis"),
+        _output_step("idea_research", glad_of=("ideas",)),
+        _output_step("recommendation", after=("ideas",)),
+        report_document,
+        report_record,
+    ],
+    inputs=DiscoveryInputs,
+    outputs=tuple(OUTPUTS.values()),
+    effects=("report_record",),
+    resources={"model": Model, "sources": Sources, "shelf": ReportStore},
+    limits=dict.fromkeys(SECTIONS, SECTIONS_AT_ONCE),
+)

@@ -1,0 +1,60 @@
+"""Putting outputs together: headings found, figures placed once, gaps said plainly."""
+
+from __future__ import annotations
+
+from hasten.apps.discovery.findings import MissingFinding, Questions
+from hasten.apps.discovery.inputs import SAMPLES
+from hasten.apps.discovery.prompts import SECTIONS
+from hasten.apps.discovery.report import SHORT_FORM, assemble, split
+
+PERSON = SAMPLES["handmade"]
+
+
+def test_an_answer_is_split_at_the_headings_that_were_asked_for() -> None:
+    """Any level and case will do; other headings stay where they are, preambles go."""
+    answer = (
+        "Sure, here it is.\n\n# Core Motivation #\nFirst.\n\n### A thought\nMore.\n\n"
+        "## opportunity within e-commerce\nSecond.\n\n## Core Motivation\nAgain.\n"
+    )
+    assert split("profile_analysis", answer, PERSON) == {
+        "core_motivation": "First.\n\n### A thought\nMore.",
+        "opportunity": "Second.\n\n## Core Motivation\nAgain.",
+    }
+
+
+def test_a_heading_without_text_is_no_section() -> None:
+    """It gets its short form like one that never came."""
+    assert split("profile_analysis", "## Core Motivation\n\n## Recommendations\nDo.", PERSON) == {
+        "profile_recommendations": "Do."
+    }
+
+
+def test_a_section_brings_its_own_heading_or_none() -> None:
+    """The report has each heading once either way."""
+    bare = assemble("profile_analysis", {**PERSON, "core_motivation": "Because."})
+    headed = assemble(
+        "profile_analysis", {**PERSON, "core_motivation": "## Core Motivation\n\nBecause."}
+    )
+    assert bare == headed
+    assert bare.count("## Core Motivation") == 1
+
+
+def test_what_did_not_come_is_said_in_its_place() -> None:
+    """A short form tells the person's own facts, but never quotes the summary."""
+    text = assemble("profile_analysis", PERSON)
+    assert text.count(SHORT_FORM) == len(SECTIONS["profile_analysis"])
+    assert "- **Budget:** $1k-$5k" in text
+    assert "museum" not in text
+
+
+def test_figures_stand_below_their_section() -> None:
+    """Findings are printed by code, and one that is missing says so."""
+    known = {
+        **PERSON,
+        "interviews": "Ask.",
+        "generate_validation_questions": Questions(questions=("Why?", "How?", "When?")),
+        "check_domain_availability": MissingFinding(what="Domain names"),
+    }
+    text = assemble("recommendation", known)
+    assert "## Questions to Ask First\n\nAsk.\n\n- **Question 1:** Why?" in text
+    assert "- **Domain names:** missing, the source gave no usable answer" in text
