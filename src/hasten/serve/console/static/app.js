@@ -74,12 +74,12 @@ function App() {
     setFailure(null);
     const modes = form.modes === "both" ? app.modes : [form.modes];
     const speed = app.simulated ? { speed: form.speed } : {};
-    document.querySelector(".race").scrollIntoView({ block: "nearest" });
+    showRace();
     begin(modes, { app: app.name, inputs: inputsOf(app.inputs, form.values), ...speed });
   };
   const errors = errorsOf(problem, app);
   const hasBegun = isRunning || runs.some((run) => run.runId);
-  const shown = hasBegun ? runs : (app?.modes ?? []).map((mode) => ({ ...NEW_RUN, mode, status: "idle" }));
+  const shown = hasBegun ? runs : (app?.modes ?? []).map((mode) => ({ ...NEW_RUN, mode, status: "idle", isSimulated: app.simulated }));
   return html`
     <${Header} apps=${apps ?? []} app=${app} onChoose=${(chosen) => (clear(), choose(chosen))} onKey=${() => setIsAskingKey(true)} />
     <main>
@@ -129,6 +129,12 @@ function Header({ apps, app, onChoose, onKey }) {
 
 function Banner({ text }) {
   return html`<div role="alert">${text && html`<p class="note bad">${text}</p>`}</div>`;
+}
+
+/** Where the race is far below the form, as on a phone, the page goes there. */
+function showRace() {
+  const race = document.querySelector(".race");
+  if (race.getBoundingClientRect().top > innerHeight / 2) race.scrollIntoView();
 }
 
 /** Esc during a race goes to Cancel; it does not press it. */

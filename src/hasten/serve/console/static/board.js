@@ -26,7 +26,7 @@ export function Board({ runs, nowMs }) {
 }
 
 function Score({ run, nowMs }) {
-  const sum = totals(run);
+  const sum = run.status === "idle" ? {} : totals(run);
   const stats = [
     ["first text", seconds(run.firstTextS)],
     ["model calls", number(sum.modelCalls)],
@@ -36,9 +36,9 @@ function Score({ run, nowMs }) {
     ["cost", dollars(sum.costUsd)],
   ];
   return html`
-    <section class="score ${run.mode}" aria-label=${title(run.mode)}>
+    <section class="score ${run.status}" aria-label=${title(run.mode)}>
       <h3>${title(run.mode)} <${Status} run=${run} /></h3>
-      <p class="elapsed"><span class="digits">${isOver(run) ? secondsNumber(run.endS) : elapsedS(run, nowMs).toFixed(1)}</span><span class="unit">s</span></p>
+      <p class="elapsed"><span class="digits">${run.endS !== null ? secondsNumber(run.endS) : elapsedS(run, nowMs).toFixed(1)}</span><span class="unit">s</span></p>
       <dl>
         ${stats.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
       </dl>

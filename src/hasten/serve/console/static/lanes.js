@@ -11,6 +11,7 @@ import { spanPhase } from "./state.js";
 const LEAST_PX = 3;
 const LEAST_SHARE = 0.002;
 const LABEL_GAP_PX = 6;
+const LETTER_PX = 5;
 const LANE_GAP_PX = 10;
 
 /**
@@ -86,16 +87,22 @@ export function layOut(bars, { scale, nowS, widthPx, measure }) {
   return { lanes: lanes.length, placed };
 }
 
-/** Where a bar and its label go: inside if it fits, else to its right, else to its left. */
+/** Where a bar and its label go: inside if it fits, else to its right, else to its left, else cut. */
 function spotOf(bar, { scale, nowS, widthPx, measure }) {
   const x = scale(bar.startS);
   const width = Math.max(LEAST_PX, scale(bar.endS ?? nowS) - x);
   const label = measure(bar) + LABEL_GAP_PX;
-  if (label + LABEL_GAP_PX <= width) return { x, width, side: "in", from: x, to: x + width };
-  const right = x + width + label;
-  if (right <= widthPx || label > x) return { x, width, side: "right", from: x, to: right };
-  return { x, width, side: "left", from: x - label, to: x + width };
+  if (label + LABEL_GAP_PX <= width) return { x, width, side: "in", from: x, to: x + width, label: bar.label };
+  const [roomLeft, roomRight] = [x, widthPx - x - width];
+  const side = label <= roomRight || roomRight >= roomLeft ? "right" : "left";
+  const room = side === "right" ? roomRight : roomLeft;
+  const shown = Math.min(label, room);
+  const ends = side === "right" ? { from: x, to: x + width + shown } : { from: x - shown, to: x + width };
+  return { x, width, side, ...ends, label: label <= room ? bar.label : cut(bar.label, label - room) };
 }
+
+/** A label without its last letters, about `excessPx` of them. */
+const cut = (label, excessPx) => `${label.slice(0, Math.max(1, label.length - Math.ceil(excessPx / LETTER_PX) - 1)).trimEnd()}…`;
 
 const NICE = [10, 15, 20, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400, 500, 600, 900, 1200, 1800, 3600];
 

@@ -8,7 +8,7 @@ import { elapsedS, isOver } from "./state.js";
 import { Axis, SpanTable, usePlans, useWidth, Waterfall } from "./waterfall.js";
 
 const CALM_MS = 500;
-const LANE_LEAST_PX = 14;
+const LANE_LEAST_PX = 12;
 const LANE_MOST_PX = 20;
 const AROUND_PX = 296; // header, board, axis and legend
 const GROUP_PX = 7; // what a group needs besides its lanes
@@ -52,6 +52,7 @@ export function Race({ app, runs, onCancel }) {
             </div>
           `,
         )}
+        ${runs.every((run) => run.status === "idle") && html`<${Invitation} app=${app} />`}
         <${Axis} axis=${axis} unit=${runs.some((run) => run.isSimulated) ? "simulated s" : "seconds"} />
       </div>
       <footer class="race-foot">
@@ -60,6 +61,17 @@ export function Race({ app, runs, onCancel }) {
       </footer>
       <${SpanTable} runs=${runs} phases=${app.phases} />
     </section>
+  `;
+}
+
+/** What the page says before anything has run. */
+function Invitation({ app }) {
+  const [first, last] = [app.modes[0], app.modes.at(-1)].map(title);
+  return html`
+    <p class="invitation">
+      ${app.modes.length > 1 && html`<b>Run</b> starts ${first} and ${last} at once, on the same inputs${app.simulated && " and the same simulated latencies"}. `}
+      Every call of a tool or a model becomes a bar, when it happens; the report appears below as it is written.
+    </p>
   `;
 }
 

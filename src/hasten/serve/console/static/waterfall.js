@@ -7,7 +7,8 @@ import { barsOf, groupsOf, layOut } from "./lanes.js";
 import { elapsedS, isOver } from "./state.js";
 
 const PAD_PX = 3;
-const BAR_SHARE = 0.7;
+const BAR_GAP_PX = 2;
+const FONT_PX = 11;
 
 /** The width of the element `ref` is put on, as it changes. */
 export function useWidth() {
@@ -82,14 +83,14 @@ const WRONG = new Set(["failed", "timeout", "cancelled", "degraded"]);
 
 function Bar({ bar, nowS, lanePx }) {
   const top = PAD_PX + bar.lane * lanePx;
-  const height = Math.round(lanePx * BAR_SHARE);
+  const height = lanePx - BAR_GAP_PX - (lanePx > 14 ? 2 : 0);
   const state = bar.endS === null ? "running" : WRONG.has(bar.status) ? bar.status : "ok";
   const [x, anchor] = { in: [bar.x + 6, "start"], right: [bar.x + bar.width + 6, "start"], left: [bar.x - 6, "end"] }[bar.side];
   return html`
     <g class="bar ${bar.kind} ${state} ${bar.isCritical ? "critical" : ""}">
       <title>${describe(bar)}</title>
       <rect x=${bar.x} y=${top + (lanePx - height) / 2} width=${bar.width} height=${height} rx="2.5" />
-      <text class=${bar.side} x=${x} y=${top + lanePx / 2 + 4} text-anchor=${anchor}>
+      <text class=${bar.side} style=${{ fontSize: `${Math.min(FONT_PX, lanePx - 2)}px` }} x=${x} y=${top + lanePx / 2 + 3.8} text-anchor=${anchor}>
         ${bar.label} <tspan class="took">${seconds((bar.endS ?? nowS) - bar.startS)}</tspan>
       </text>
     </g>
@@ -117,7 +118,7 @@ function measure(bar) {
   if (!widths.has(bar.label)) {
     if (!pen) {
       pen = document.createElement("canvas").getContext("2d");
-      pen.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+      pen.font = `${FONT_PX}px ${getComputedStyle(document.body).fontFamily}`;
     }
     widths.set(bar.label, pen.measureText(bar.label).width);
   }
@@ -131,7 +132,7 @@ export function Axis({ axis, unit }) {
     <div class="group axis" aria-hidden="true">
       <span class="group-title">${unit}</span>
       <svg width=${widthPx} height="20">
-        ${ticks.map((tick, place) => html`<text key=${tick} x=${scale(tick)} y="14" text-anchor=${place ? "middle" : "start"}>${tick}</text>`)}
+        ${ticks.map((tick, place) => html`<text key=${tick} x=${scale(tick)} y="14" text-anchor=${place === 0 ? "start" : scale(tick) > widthPx - 10 ? "end" : "middle"}>${tick}</text>`)}
       </svg>
     </div>
   `;
