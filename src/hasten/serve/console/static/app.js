@@ -96,11 +96,12 @@ function App() {
             onSample=${(sample) => setForm({ ...form, sample, values: startValues(app.inputs, app.samples[sample]) })}
             onField=${(name, value) => setForm({ ...form, sample: "", values: withValue(app.inputs, form.values, name, value) })}
             onRun=${start}
+            onCancel=${cancel}
           />
           <${RecentRuns} app=${app} runs=${recent} shown=${runs.map((run) => run.runId)} onOpen=${open} />
         </div>
         <div class="stage">
-          <${Race} app=${app} runs=${shown} onCancel=${cancel} />
+          <${Race} app=${app} runs=${shown} />
           ${hasBegun && html`<${Report} app=${app} runs=${runs} />`}
         </div>
       `}

@@ -10,7 +10,7 @@ const SPEEDS = [1, 4, 10, 40];
  * `form` is `{values, modes, speed}`; `errors` are the server's, by field name.
  * Ctrl+Enter anywhere in the form runs it.
  */
-export function Form({ app, form, errors, isRunning, onChange, onSample, onField, onRun }) {
+export function Form({ app, form, errors, isRunning, onChange, onSample, onField, onRun, onCancel }) {
   const element = useRef(null);
   useEffect(() => {
     element.current?.querySelector("[aria-invalid=true]")?.focus();
@@ -54,9 +54,12 @@ export function Form({ app, form, errors, isRunning, onChange, onSample, onField
           options=${SPEEDS.map((speed) => [speed, `${speed}×`])}
           onChange=${(speed) => onChange({ speed })}
         />`}
-        <button class="run" type="submit" disabled=${isRunning} title="Ctrl+Enter">
-          ${isRunning ? "Running…" : "Run"}
-        </button>
+        <div class="buttons">
+          <button class="run" type="submit" disabled=${isRunning} title="Ctrl+Enter">
+            ${isRunning ? "Running…" : "Run"}
+          </button>
+          ${isRunning && html`<button type="button" class="cancel" onClick=${onCancel}>Cancel</button>`}
+        </div>
       </div>
     </form>
   `;

@@ -1,4 +1,4 @@
-/** A race on the page: its board, its waterfalls on one axis, and the way to end it. */
+/** A race on the page: its board, its waterfalls on one axis, the same in figures. */
 
 import { html, useEffect, useState } from "./dom.js";
 import { Board } from "./board.js";
@@ -10,7 +10,7 @@ import { Axis, SpanTable, usePlans, useWidth, Waterfall } from "./waterfall.js";
 const CALM_MS = 500;
 const LANE_LEAST_PX = 12;
 const LANE_MOST_PX = 20;
-const AROUND_PX = 296; // header, board, axis and legend
+const AROUND_PX = 304; // header, board, track headings, axis
 const GROUP_PX = 7; // what a group needs besides its lanes
 
 /** The page's clock, moving while `isLive`: each frame, or twice a second for those who want less motion. */
@@ -31,7 +31,7 @@ function useNow(isLive) {
 }
 
 /** `runs` are those of the race, in order. */
-export function Race({ app, runs, onCancel }) {
+export function Race({ app, runs }) {
   const isLive = runs.some((run) => !isOver(run));
   const nowMs = useNow(isLive);
   const [ref, widthPx] = useWidth();
@@ -45,9 +45,13 @@ export function Race({ app, runs, onCancel }) {
       <div class="tracks">
         <div class="group measure" aria-hidden="true"><span class="group-title"></span><div ref=${ref}></div></div>
         ${plans.map(
-          (plan) => html`
+          (plan, place) => html`
             <div class="track" key=${plan.run.mode}>
-              <h3>${title(plan.run.mode)}<span class="quiet">${doing(plan.run)}</span></h3>
+              <header>
+                <h3>${title(plan.run.mode)}</h3>
+                <span class="quiet">${doing(plan.run)}</span>
+                ${place === 0 && html`<${Legend} />`}
+              </header>
               <${Waterfall} plan=${plan} axis=${axis} lanePx=${lanePx} />
             </div>
           `,
@@ -55,10 +59,6 @@ export function Race({ app, runs, onCancel }) {
         ${runs.every((run) => run.status === "idle") && html`<${Invitation} app=${app} />`}
         <${Axis} axis=${axis} unit=${runs.some((run) => run.isSimulated) ? "simulated s" : "seconds"} />
       </div>
-      <footer class="race-foot">
-        <${Legend} />
-        ${isLive && html`<button type="button" class="cancel" onClick=${onCancel}>Cancel</button>`}
-      </footer>
       <${SpanTable} runs=${runs} phases=${app.phases} />
     </section>
   `;
