@@ -16,6 +16,7 @@ from hasten.apps.discovery.tools import TOOL_TIMEOUT_S, TOOLS
 from hasten.clock import current_clock
 from hasten.graph.run import RunOptions
 from hasten.model.simulated import SimulatedModel
+from hasten.testing.model import FakeModel
 from tests.apps.discovery.common import MODES, NEVER_S, ChosenModel, FaultySources, discover
 
 PROFILE = {"profile_analysis", *(section.name for section in SECTIONS["profile_analysis"])}
@@ -103,6 +104,16 @@ def test_without_any_model_there_is_still_a_report(
     assert outcome.status == "degraded"
     assert outcome.record.duration_s <= most_s
     assert all(SHORT_FORM in text for text in outcome.outputs.values())
+
+
+@pytest.mark.parametrize("said", ["", "Certainly! I can help you with that."])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_model_that_says_nothing_to_the_point_degrades_the_run(mode: str, said: str) -> None:
+    """Empty answers, missing headings and missing JSON are never passed off as a report."""
+    outcome = discover(mode, model=FakeModel(said))
+    assert outcome.status == "degraded"
+    assert "Chatbots Done for You" in outcome.outputs["startup_ideas_research"]
+    assert mode == "hasten" or all(SHORT_FORM in text for text in outcome.outputs.values())
 
 
 class FullShelf(ReportStore):

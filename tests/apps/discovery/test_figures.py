@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hasten.apps.discovery.inputs import SAMPLES
+from hasten.apps.discovery.inputs import MAX_SUMMARY_CHARS, SAMPLES
 from hasten.apps.discovery.prompts import MARKET_TOOLS, OUTPUTS
 from hasten.codec import encode
 from hasten.trace.critical import breakdown, critical_path
@@ -98,6 +98,17 @@ def test_speed_is_not_bought_with_tokens(sample: str) -> None:
     assert after.record.tokens_in <= 1.5 * before.record.tokens_in
     assert after.record.tokens_out == pytest.approx(before.record.tokens_out, rel=SHARE)
     assert words(after) == pytest.approx(words(before), rel=SHARE)
+
+
+def test_a_long_summary_costs_no_more_than_its_share() -> None:
+    """At the longest summary allowed, first text, tokens and time stay within their bounds."""
+    summary = "I ran the night desk of a small hotel and kept its books. " * 400
+    inputs = {**SAMPLES["chatbots"], "experience_summary": summary[:MAX_SUMMARY_CHARS]}
+    before, after = (discover(mode, inputs=inputs).record for mode in MODES)
+    assert after.tokens_in <= 1.5 * before.tokens_in
+    assert after.duration_s <= 22
+    assert after.first_text_s is not None
+    assert after.first_text_s <= 1
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

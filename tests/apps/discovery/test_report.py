@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hasten.apps.discovery.findings import MissingFinding, Questions
 from hasten.apps.discovery.inputs import SAMPLES
 from hasten.apps.discovery.prompts import SECTIONS
 from hasten.apps.discovery.report import SHORT_FORM, assemble, split
+from hasten.errors import HastenError
 
 PERSON = SAMPLES["handmade"]
 
 
+HEADINGS = [section.heading(PERSON) for section in SECTIONS["profile_analysis"]]
+
+
 def test_an_answer_is_split_at_the_headings_that_were_asked_for() -> None:
     """Any level and case will do; other headings stay where they are, preambles go."""
-    answer = (
-        "Sure, here it is.\n\n# Core Motivation #\nFirst.\n\n### A thought\nMore.\n\n"
-        "## opportunity within e-commerce\nSecond.\n\n## Core Motivation\nAgain.\n"
+    answer = "Sure, here it is.\n\n" + "\n\n".join(
+        f"### {heading.upper()} ##\nAbout {heading}.\n\n#### A thought\nMore."
+        for heading in HEADINGS
     )
-    assert split("profile_analysis", answer, PERSON) == {
-        "core_motivation": "First.\n\n### A thought\nMore.",
-        "opportunity": "Second.\n\n## Core Motivation\nAgain.",
-    }
+    texts = split("profile_analysis", answer, PERSON)
+    assert list(texts) == [section.name for section in SECTIONS["profile_analysis"]]
+    assert texts["opportunity"] == "About Opportunity Within E-commerce.\n\n#### A thought\nMore."
 
 
-def test_a_heading_without_text_is_no_section() -> None:
-    """It gets its short form like one that never came."""
-    assert split("profile_analysis", "## Core Motivation\n\n## Recommendations\nDo.", PERSON) == {
-        "profile_recommendations": "Do."
-    }
+def test_a_heading_that_comes_again_is_part_of_its_section() -> None:
+    """The first one opens the section."""
+    answer = "\n\n".join(f"## {heading}\nText." for heading in [*HEADINGS, HEADINGS[0]])
+    texts = split("profile_analysis", answer, PERSON)
+    assert texts["profile_recommendations"] == "Text.\n\n## Core Motivation\nText."
+
+
+@pytest.mark.parametrize("last", ["", "## Recommendations\n\n"])
+def test_an_answer_that_lacks_a_section_is_refused(last: str) -> None:
+    """Missing or empty, the section is named."""
+    answer = "\n\n".join(f"## {heading}\nText." for heading in HEADINGS[:-1])
+    with pytest.raises(HastenError, match="lacks the sections profile_recommendations"):
+        split("profile_analysis", f"{answer}\n\n{last}", PERSON)
 
 
 def test_a_section_brings_its_own_heading_or_none() -> None:

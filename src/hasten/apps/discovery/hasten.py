@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hasten import Graph, Model, Step, parse, step, write
+from hasten import Graph, HastenError, Model, Step, parse, step, write
 from hasten.apps.discovery.findings import Ideas
 from hasten.apps.discovery.inputs import DiscoveryInputs
 from hasten.apps.discovery.prompts import (
@@ -59,7 +59,12 @@ async def ideas(model: Model, **given: Any) -> Ideas:
 
 def _section_step(section: Section) -> Step[..., str]:
     async def write_section(model: Model, **given: Any) -> str:
-        return await write(model, section_request(section, given), section=section.heading(given))
+        heading = section.heading(given)
+        text = await write(model, section_request(section, given), section=heading)
+        if not text.strip():
+            message = f"the model wrote nothing for {heading!r}"
+            raise HastenError(message)
+        return text
 
     return step(
         name=section.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from hasten import HastenError
 from hasten.apps.discovery.prompts import PERSON, SECTIONS, Section, Task
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def split(task: Task, text: str, person: Mapping[str, str]) -> dict[str, str]:
     """Return the texts of the sections in one answer, by section name.
 
     Headings that were not asked for stay part of the section they stand in.
+    Raises ``HastenError`` naming the sections that are missing or empty.
     """
     names = {section.heading(person).casefold(): section.name for section in SECTIONS[task]}
     texts: dict[str, str] = {}
@@ -55,7 +57,11 @@ def split(task: Task, text: str, person: Mapping[str, str]) -> dict[str, str]:
         texts[name] = ""
     if name:
         texts[name] = text[begin:].strip()
-    return {name: found for name, found in texts.items() if found}
+    missing = [name for name in names.values() if not texts.get(name)]
+    if missing:
+        message = f"the answer lacks the sections {', '.join(missing)}"
+        raise HastenError(message)
+    return texts
 
 
 def _section(section: Section, given: Mapping[str, Any]) -> str:

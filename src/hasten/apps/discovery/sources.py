@@ -66,6 +66,7 @@ _STYLE_RISKS = {
 }
 _TELLING_CHARS = 5
 _SHORT_CHARS = 9
+_LONG_CHARS = 40
 _COMMON = {"daily", "easy", "green", "home", "hub", "kit", "lab", "local", "pro", "smart", "team"}
 
 
@@ -240,7 +241,7 @@ def _domains(ideas: Ideas) -> dict[str, Any]:
 
 
 def _joined(idea: Idea) -> str:
-    return "".join(part for part in idea.name.lower() if part.isalnum())
+    return "".join(part for part in idea.name.lower() if part.isalnum())[:_LONG_CHARS]
 
 
 def _is_likely_taken(idea: Idea) -> bool:
