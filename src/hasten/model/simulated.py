@@ -22,7 +22,15 @@ from hasten.clock import Clock, current_clock
 from hasten.errors import ModelUnavailable, RateLimited
 from hasten.model.base import Chunk, Model, Response
 from hasten.model.draw import digest_of, draw
-from hasten.model.simulated_answer import PREFIX, Habits, compose, pieces_of, tokens_in
+from hasten.model.simulated_answer import (
+    PREFIX,
+    Habits,
+    answer_id,
+    answering_model,
+    compose,
+    pieces_of,
+    tokens_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -99,6 +107,10 @@ class SimulatedModel(Model):
     def name(self) -> str:
         """Who answers when a request names no model."""
         return self.profile.name
+
+    def sign(self, request: Request) -> tuple[str, str]:
+        """Return the id that the answer to ``request`` will have, and the model it will name."""
+        return answer_id(digest_of(request)), answering_model(request, self.name)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer in pieces of about a token each, at the decode rate."""

@@ -50,13 +50,24 @@ def compose(request: Request, habits: Habits, digest: bytes) -> Response:
     text, finish_reason = _cut("" if call else _text(request, habits, words), request)
     return Response(
         text=text,
-        model=_model_of(request, habits),
+        model=answering_model(request, habits.name),
         usage=Usage(_count_in(request), count_tokens(call.arguments if call else text)),
         finish_reason="tool_calls" if call else finish_reason,
         tool_calls=(call,) if call else (),
-        id=f"{PREFIX}{digest.hex()}",
+        id=answer_id(digest),
         simulated=True,
     )
+
+
+def answer_id(digest: bytes) -> str:
+    """Return the id of the answer to the request of that digest."""
+    return f"{PREFIX}{digest.hex()}"
+
+
+def answering_model(request: Request, name: str) -> str:
+    """Return who answers: the model asked for, else ``name``, marked as simulated."""
+    asked = request.model or name
+    return asked if asked.startswith(PREFIX) else PREFIX + asked
 
 
 def pieces_of(text: str) -> list[str]:
@@ -67,11 +78,6 @@ def pieces_of(text: str) -> list[str]:
 def tokens_in(piece: str) -> float:
     """Return how many tokens a piece is, fractions included, by the rule of ``count_tokens``."""
     return len(piece.encode()) / _BYTES_PER_TOKEN
-
-
-def _model_of(request: Request, habits: Habits) -> str:
-    asked = request.model or habits.name
-    return asked if asked.startswith(PREFIX) else PREFIX + asked
 
 
 def _count_in(request: Request) -> int:
