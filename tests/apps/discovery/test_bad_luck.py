@@ -8,9 +8,8 @@ import pytest
 
 from hasten import virtual
 from hasten.apps.discovery import app
-from hasten.apps.discovery.baseline import TASK_TIMEOUT_S
 from hasten.apps.discovery.prompts import OUTPUTS, SECTIONS
-from hasten.apps.discovery.report import SHORT_FORM
+from hasten.apps.discovery.report import SHORT_FORM, TASK_TIMEOUT_S
 from hasten.apps.discovery.shelf import ReportStore
 from hasten.apps.discovery.tools import TOOL_TIMEOUT_S, TOOLS
 from hasten.clock import current_clock

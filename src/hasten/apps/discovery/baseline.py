@@ -21,16 +21,13 @@ from hasten.apps.discovery.prompts import (
     research_answer,
     task_request,
 )
-from hasten.apps.discovery.report import assemble, split
+from hasten.apps.discovery.report import TASK_TIMEOUT_S, assemble, split
 from hasten.apps.discovery.shelf import ReportStore, report_document, report_record
 from hasten.apps.discovery.sources import Sources, plain_ideas
 from hasten.apps.discovery.tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-TASK_TIMEOUT_S = 45.0
-"""How long each task may take before its short form is given (discovery plan 1.3)."""
 
 RECOMMENDATION_TOOLS = (
     "assess_startup_risks",

@@ -23,13 +23,10 @@ from hasten.apps.discovery.prompts import (
     ideas_request,
     section_request,
 )
-from hasten.apps.discovery.report import assemble
+from hasten.apps.discovery.report import TASK_TIMEOUT_S, assemble
 from hasten.apps.discovery.shelf import ReportStore, report_document, report_record
 from hasten.apps.discovery.sources import Sources, plain_ideas
 from hasten.apps.discovery.tools import TOOLS
-
-TASK_TIMEOUT_S = 45.0
-"""How long each task may take before its short form is given (discovery plan 1.3)."""
 
 IDEAS_TIMEOUT_S = 15.0
 

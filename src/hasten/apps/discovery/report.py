@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from hasten.apps.discovery.findings import Finding, Ideas
 
+TASK_TIMEOUT_S = 45.0
+"""How long each task may take before its short form is given (discovery plan 1.3)."""
+
 TITLES: dict[Task, str] = {
     "profile_analysis": "Profile Analysis",
     "idea_research": "Startup Ideas Research",
