@@ -313,6 +313,30 @@ def test_cancelling_the_close_loses_nothing() -> None:
         virtual.run(main(), seed=seed)
 
 
+def test_a_loop_that_closes_loses_nothing() -> None:
+    """It cancels the writer too, in the midst of a batch perhaps; closing writes the rest."""
+
+    async def main() -> None:
+        sink = UnsteadySink(slow_s=0.5)
+        recorder, log = new_log(sink)
+        told: list[RunEvent] = []
+        recorder.listeners.append(told.append)
+        following = asyncio.create_task(collect(log))
+        working = asyncio.create_task(work(recorder))
+        await sleep(virtual.latency(0, 3))
+        log._writer.cancel()
+        await working
+        await log.close()
+        seen = await following
+        assert numbers(seen) == list(range(1, len(told) + 1))
+        assert [(one.type, one.data) for one in seen] == [(one.type, one.data) for one in told]
+        assert await sink.events("r1") == seen
+        assert (await sink.run("r1")).status == "complete"
+
+    for seed in range(SEEDS):
+        virtual.run(main(), seed=seed)
+
+
 def test_a_follower_that_leaves_disturbs_nobody() -> None:
     """Closing a tab half-way: the run goes on and the others see all of it."""
 

@@ -23,6 +23,7 @@ from hasten.trace.recorder import (
     OpenSpan,
     Recorder,
     current_recorder,
+    degrade,
     describe,
     emit,
     emit_text,
@@ -226,6 +227,50 @@ def test_figures_add_up_in_the_run() -> None:
     virtual.run(main())
 
 
+def test_a_listener_s_fault_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and those who listen after it are told all the same."""
+
+    async def main() -> None:
+        recorder, _ = new_recorder()
+        heard: list[str] = []
+
+        def faulty(_event: RunEvent) -> None:
+            raise ZeroDivisionError
+
+        recorder.listeners[:] = [faulty, lambda event: heard.append(event.type)]
+        with span("step", "s"):
+            pass
+        assert heard == ["span.started", "span.finished"]
+
+    virtual.run(main())
+    assert [one.getMessage() for one in caplog.records] == [
+        "run r1: a listener failed on span.started",
+        "run r1: a listener failed on span.finished",
+    ]
+
+
+def test_what_fell_back_marks_all_that_is_around_it() -> None:
+    """The run says by what, the spans around know that they hold something degraded."""
+
+    async def main() -> None:
+        recorder, heard = new_recorder()
+        degrade("nobody", "outside any step")
+        with span("step", "outer") as outer, span("step", "inner") as inner:
+            degrade("tool", "fallback after step_timeout")
+        with span("step", "other") as other:
+            assert not other.is_degraded
+        assert inner.is_degraded
+        assert outer.is_degraded
+        assert recorder.run.degraded_by == [
+            "nobody: outside any step",
+            "tool: fallback after step_timeout",
+        ]
+        told = [(one.span_id, one.data) for one in heard if one.type == "degraded"]
+        assert told[1] == (3, {"step": "tool", "reason": "fallback after step_timeout"})
+
+    virtual.run(main())
+
+
 def test_outside_a_run_nothing_is_recorded() -> None:
     """The same code works without a run: it records nothing and fails at nothing."""
     assert current_recorder() is None
@@ -234,6 +279,7 @@ def test_outside_a_run_nothing_is_recorded() -> None:
         here.set_status("degraded")
         emit("progress", progress=1.0)
         emit_text("s", "t")
+        degrade("s", "nobody to tell")
     assert here.record is None
     with pytest.raises(KeyError), span("tool", "t"):
         raise KeyError

@@ -300,9 +300,11 @@ class RunLog:
         ]
         self._waiting.clear()
         self._unstored.extend(batch)
-        await self._store_events()
-        self._numbered.extend(batch)
-        self._tell_followers()
+        try:
+            await self._store_events()
+        finally:  # though this task is cancelled: their numbers are taken
+            self._numbered.extend(batch)
+            self._tell_followers()
 
     async def _store_events(self) -> None:
         """Bring the sink up to date: the run's line first, events refer to it."""
