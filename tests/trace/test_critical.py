@@ -69,13 +69,39 @@ def test_the_path_goes_into_a_span_and_comes_back() -> None:
 
 
 def test_a_soft_input_that_was_missed_held_the_run_until_its_deadline() -> None:
-    """It ended later than the step that gave up on it, and was waited for all the same."""
+    """From when all else was there until the step gave up on it; before, all else counts."""
     trace = trace_of(
         (1, "step", "profile", 0, 9, {}),
-        (1, "step", "research", 0, 5, {}),
+        (1, "tool", "trends", 0, 3, {}),
+        (1, "step", "research", 3, 5, {"after": ["trends"]}),
+        (1, "step", "unrelated", 2, 5.5, {}),
         (1, "step", "advise", 6, 10, {"after": ["research"], "missed": ["profile"]}),
     )
-    assert path_of(trace) == [("profile", 0, 6), ("advise", 6, 10)]
+    assert path_of(trace) == [
+        ("trends", 0, 3),
+        ("research", 3, 5),
+        ("profile", 5, 6),
+        ("advise", 6, 10),
+    ]
+
+
+def test_a_soft_input_that_failed_held_the_run_until_then() -> None:
+    """What came to nothing is missed as well; with nothing else to wait for, all of it counts."""
+    trace = trace_of(
+        (1, "step", "profile", 1, 4, {}),
+        (1, "step", "advise", 4, 10, {"after": [], "missed": ["profile"]}),
+    )
+    assert path_of(trace) == [("report", 0, 1), ("profile", 1, 4), ("advise", 4, 10)]
+
+
+def test_a_missed_input_that_was_over_before_the_others_held_nobody() -> None:
+    """It failed early: what the step waited for is the rest."""
+    trace = trace_of(
+        (1, "step", "profile", 0, 2, {}),
+        (1, "step", "research", 0, 5, {}),
+        (1, "step", "advise", 5, 10, {"after": ["research"], "missed": ["profile"]}),
+    )
+    assert path_of(trace) == [("research", 0, 5), ("advise", 5, 10)]
 
 
 def test_a_span_that_closed_a_moment_after_its_dependent_began_stays_on_the_path() -> None:

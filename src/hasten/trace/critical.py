@@ -11,14 +11,14 @@ could have been to ``slack``, and many runs to ``report``.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from hasten.trace.span import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hasten.trace.tree import Trace
 
@@ -45,9 +45,9 @@ class Segment(msgspec.Struct, frozen=True):
 def critical_path(trace: Trace) -> list[Segment]:
     """Return the critical path: segments in time order that cover the run without gap or overlap.
 
-    A span that names another in ``after`` or ``missed`` waited for it; if that
-    other one went on longer (a soft dependency past its deadline), it is on the
-    path up to where the waiting ended.
+    What a span names in ``after`` led to it, even if it ended a moment later.
+    What it names in ``missed`` it waited for in vain: that is on the path from
+    when its other inputs were there until it went on without.
     """
     found: list[Segment] = []
     _walk(trace, trace.root, trace.start_s, trace.end_s, found)
@@ -58,22 +58,26 @@ def critical_path(trace: Trace) -> list[Segment]:
 def _walk(trace: Trace, span: Span, start_s: float, end_s: float, found: list[Segment]) -> None:
     """Add the segments of ``span`` between the two times, the last one first."""
     left = _Siblings(trace, span, start_s)
-    waited: list[str] = []
+    waiter: Span | None = None
     while end_s > start_s:
-        child, child_end_s = left.last_before(end_s, waited)
-        own_from_s = start_s if child is None else child_end_s
+        held = left.last_before(end_s, waiter)
+        own_from_s = start_s if held is None else held.end_s
         if own_from_s < end_s:
             found.append(Segment(span, own_from_s, end_s))
-        if child is None:
+        if held is None:
             return
-        end_s = max(child.start_s, start_s)
-        _walk(trace, child, end_s, child_end_s, found)
-        waited = waited_for(child)
+        end_s = max(held.start_s, start_s)
+        _walk(trace, held.span, end_s, held.end_s, found)
+        waiter = held.waiter
 
 
-def waited_for(span: Span) -> list[str]:
-    """Return the names of what ``span`` waited for, whether it came or was missed."""
-    return [*span.attributes.get("after", ()), *span.attributes.get("missed", ())]
+class _Held(NamedTuple):
+    """The stretch for which ``span`` held up its siblings, and on whose behalf to go on back."""
+
+    span: Span
+    start_s: float
+    end_s: float
+    waiter: Span
 
 
 class _Siblings:
@@ -89,31 +93,48 @@ class _Siblings:
                 self._by_end.append(child)
                 self._by_name.setdefault(child.name, []).append(child)
             else:
-                self._instant.setdefault(child.name, []).extend(waited_for(child))
+                self._instant.setdefault(child.name, []).extend(child.attributes.get("after", ()))
         self._by_end.sort(key=lambda child: (trace.end_of(child), child.span_id))
 
-    def last_before(self, cursor_s: float, waited: list[str]) -> tuple[Span | None, float]:
-        """Return who finished last by ``cursor_s`` and when, those in ``waited`` cut off there."""
+    def last_before(self, cursor_s: float, waiter: Span | None) -> _Held | None:
+        """Return who finished last by ``cursor_s``, when ``waiter`` began or the parent ended."""
         by_end = self._by_end
         while by_end and self._end_of(by_end[-1]) > cursor_s:
             by_end.pop()
-        best, best_s = (by_end[-1], self._end_of(by_end[-1])) if by_end else (None, -inf)
-        for name in self._through_instants(waited):
-            for child in self._by_name.get(name, ()):
-                end_s = min(self._end_of(child), cursor_s)
-                if child.start_s < cursor_s and end_s >= best_s:
-                    best, best_s = child, end_s
-        return best, best_s
+        ended = self._whole(by_end[-1], cursor_s) if by_end else None
+        if waiter is None:
+            return ended
+        names = self._through_instants(waiter.attributes.get("after", ()))
+        needed = self._latest(names, cursor_s)
+        last = max((one for one in (needed, ended) if one), key=lambda one: one.end_s, default=None)
+        missed = self._latest(waiter.attributes.get("missed", ()), cursor_s)
+        if missed is None or (last is not None and last.end_s >= missed.end_s):
+            return last
+        ready_s = -inf if needed is None else needed.end_s
+        return missed._replace(start_s=max(missed.start_s, ready_s), waiter=waiter)
 
-    def _through_instants(self, waited: list[str]) -> list[str]:
+    def _whole(self, child: Span, cursor_s: float) -> _Held:
+        return _Held(child, child.start_s, min(self._end_of(child), cursor_s), child)
+
+    def _latest(self, names: Iterable[str], cursor_s: float) -> _Held | None:
+        """Return which of the children of these names was last at work before ``cursor_s``."""
+        begun = [
+            self._whole(child, cursor_s)
+            for name in names
+            for child in self._by_name.get(name, ())
+            if child.start_s < cursor_s
+        ]
+        return max(begun, key=lambda one: one.end_s, default=None)
+
+    def _through_instants(self, names: Iterable[str]) -> Iterable[str]:
         """Add what the work that took no time had waited for, since it is never on the path."""
-        names = list(dict.fromkeys(waited))
-        seen = set(names)
-        for name in names:
+        found = list(names)
+        seen = set(found)
+        for name in found:
             more = [one for one in self._instant.get(name, ()) if one not in seen]
             seen.update(more)
-            names.extend(more)
-        return names
+            found.extend(more)
+        return found
 
 
 class Breakdown(msgspec.Struct, frozen=True):
