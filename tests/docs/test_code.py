@@ -66,6 +66,7 @@ def test_commands_exist(page: Path) -> None:
             assert asked <= targets, f"no such target: {asked - targets}"
         elif words[0] == "hasten":
             import typer
+
             from hasten.cli import build
 
             wrong = unknown_word(typer.main.get_command(build()), words[1:])

@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from hasten.caller import Caller
 from hasten.clock import Clock
-from hasten.errors import NotFound
+from hasten.errors import NotFound, StoreError
 from hasten.store.sql.batch import insert_new
 from hasten.store.sql.schema import keys
 
@@ -54,6 +54,7 @@ class KeyStore:
         self._store = store
         self._clock = clock or Clock()
         self._found: dict[str, tuple[float, Caller | None]] = {}
+        self._has_any: bool | None = None
 
     async def create(self, caller: Caller, label: str = "") -> tuple[str, str]:
         """Make a key that speaks for ``caller``; return its id and its secret.
@@ -99,8 +100,18 @@ class KeyStore:
         return [_record(row) for row in await self._store.read(partial(_fetch, query=query))]
 
     async def any(self) -> bool:
-        """Whether a key was ever made. Revoking the last one locks the door, it opens none."""
-        return bool(await self._store.read(partial(_fetch, query=select(keys).limit(1))))
+        """Whether a key was ever made. Revoking the last one locks the door, it opens none.
+
+        While the database cannot be asked, what it said last holds.
+        """
+        try:
+            self._has_any = bool(
+                await self._store.read(partial(_fetch, query=select(keys).limit(1)))
+            )
+        except StoreError:
+            if self._has_any is None:
+                raise
+        return self._has_any
 
     async def revoke(self, key_id: str) -> None:
         """End a key: here at once, in other processes within ``REMEMBER_S``.

@@ -193,7 +193,7 @@ async def lists_by_filter(sink: Sink) -> None:
 
 
 async def knows_how_long_steps_took(sink: Sink) -> None:
-    """Durations come from well ended steps of complete runs that match, newest run first."""
+    """Durations come from well ended steps and tools right below matching complete runs."""
     for number, status in enumerate(("complete", "complete", "failed", "complete")):
         run_id = f"r{number}"
         app = "okr" if number == 3 else "discovery"  # noqa: PLR2004 - the last one
@@ -203,14 +203,15 @@ async def knows_how_long_steps_took(sink: Sink) -> None:
             Span(1, None, "run", "report", start_s, start_s + 9.0, "ok"),
             Span(2, 1, "step", "research", start_s, start_s + 2.0 + number, "ok"),
             Span(3, 1, "step", "profile", start_s, start_s + 0.5, "timeout"),
-            Span(4, 1, "tool", "research", start_s, start_s + 0.25, "ok"),
+            Span(4, 1, "tool", "search", start_s, start_s + 0.25, "ok"),
+            Span(6, 2, "tool", "inside", start_s, start_s + 0.25, "ok"),
             Span(5, 1, "step", "write", start_s, start_s + 0.5, "ok"),
         ]
         await sink.save_spans(run_id, spans)
     found = await sink.step_durations(RunFilter(app="discovery"))
-    assert found == {"research": [3.0, 2.0], "write": [0.5, 0.5]}
+    assert found == {"research": [3.0, 2.0], "search": [0.25, 0.25], "write": [0.5, 0.5]}
     newest = await sink.step_durations(RunFilter(app="discovery", limit=1))
-    assert newest == {"research": [3.0], "write": [0.5]}
+    assert newest == {"research": [3.0], "search": [0.25], "write": [0.5]}
     assert await sink.step_durations(RunFilter(app="fortune")) == {}
 
 

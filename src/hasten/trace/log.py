@@ -17,7 +17,7 @@ import msgspec
 from hasten.codec import to_plain
 from hasten.errors import CodecError, NotFound, StoreError
 from hasten.trace.event import RunRecord
-from hasten.trace.span import Span
+from hasten.trace.span import ROOT_SPAN_ID, Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -163,11 +163,11 @@ class MemorySink:
         return _copy(self._spans.get(run_id, []), list[Span])
 
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
-        """Return how many seconds each step took, by its name, newest run first."""
+        """Return how many seconds each step and tool took, by its name, newest run first."""
         found: dict[str, list[float]] = {}
         for run in await self.runs(msgspec.structs.replace(which, status="complete")):
             for span in await self.spans(run.run_id):
-                if span.kind == "step" and span.status == "ok":
+                if span.parent_id == ROOT_SPAN_ID and span.status == "ok":
                     found.setdefault(span.name, []).append(span.duration_s)
         return found
 

@@ -14,6 +14,10 @@ SpanKind = Literal["run", "step", "tool", "model", "cache", "queue", "storage"]
 SpanStatus = Literal["running", "ok", "degraded", "failed", "timeout", "cancelled"]
 
 
+ROOT_SPAN_ID = 1
+"""The id of a run's own span; what hangs right below it are the nodes of its graph."""
+
+
 class Span(msgspec.Struct):
     """One piece of work. Times are seconds since the Unix epoch on the run's clock.
 

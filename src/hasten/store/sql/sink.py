@@ -18,7 +18,7 @@ from hasten.errors import NotFound
 from hasten.store.sql.batch import insert_new, upsert
 from hasten.store.sql.schema import events, runs, spans
 from hasten.trace.event import RunEvent, RunRecord
-from hasten.trace.span import Span
+from hasten.trace.span import ROOT_SPAN_ID, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,13 +79,13 @@ class SqlSink:
         return [Span(**row) for row in await self._rows(query)]
 
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
-        """Return how many seconds each step took, by its name, newest run first."""
+        """Return how many seconds each step and tool took, by its name, newest run first."""
         complete = msgspec.structs.replace(which, status="complete")
         listed = _listing(complete, select(runs.c.run_id, runs.c.started_s)).subquery()
         query = (
             select(spans.c.name, (spans.c.end_s - spans.c.start_s).label("duration_s"))
             .join(listed, listed.c.run_id == spans.c.run_id)
-            .where(spans.c.kind == "step", spans.c.status == "ok", spans.c.end_s.is_not(None))
+            .where(spans.c.parent_id == ROOT_SPAN_ID, spans.c.status == "ok")
             .order_by(listed.c.started_s.desc(), listed.c.run_id.desc(), spans.c.span_id)
         )
         found: dict[str, list[float]] = {}

@@ -1,0 +1,65 @@
+"""The application object: routes, guards and errors put together.
+
+Owns ``create_app``. Leaves the routes to their files and the work to
+``wire.Runtime``, which lives exactly as long as the server does.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+
+from hasten.serve.apps import router as apps_router
+from hasten.serve.console import add_console
+from hasten.serve.guard import Guard
+from hasten.serve.health import router as health_router
+from hasten.serve.problems import add_problems
+from hasten.serve.runs import router as runs_router
+from hasten.wire import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from hasten.app import App
+    from hasten.settings import Settings
+
+DESCRIPTION = "Runs LLM-backed graphs: measured, parallel, streamed."
+
+
+def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any:
+    """Return the server as an ASGI application; its ``Runtime`` opens with the lifespan.
+
+    ``apps`` are the applications to serve; by default every installed one.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        runtime = app.state.runtime = await Runtime.open(settings, apps)
+        runtime.keep_house()
+        try:
+            yield
+        finally:
+            await runtime.close()
+
+    app = FastAPI(
+        title="Hasten",
+        version=_version(),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    add_problems(app)
+    for router in (apps_router, runs_router, health_router):
+        app.include_router(router)
+    add_console(app)
+    return Guard(app, settings)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("hasten")

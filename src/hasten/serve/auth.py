@@ -1,0 +1,56 @@
+"""Who calls: from a bearer key to a ``Caller``.
+
+Owns reading the credential. As long as no key was made everyone is ``local``,
+which is safe because the server then binds loopback only (``refuse_open_bind``).
+Leaves keys to ``store``. Every route that shows or starts anything asks here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from hasten.caller import LOCAL, Caller
+from hasten.errors import SettingsError, Unauthenticated
+from hasten.serve.guard import is_loopback
+from hasten.wire import Runtime
+
+
+def runtime_of(request: Request) -> Runtime:
+    """Return the server's runtime."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+async def caller_of(request: Request) -> Caller:
+    """Return who sent the request. Raises ``Unauthenticated``."""
+    keys = runtime_of(request).keys
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if secret and scheme.lower() == "bearer":
+        caller = await keys.find(secret.strip())
+        if caller is not None:
+            return caller
+        message = "this key is unknown or was revoked"
+        raise Unauthenticated(message)
+    if await keys.any():
+        message = "send a key: Authorization: Bearer hst_…"
+        raise Unauthenticated(message)
+    return LOCAL
+
+
+def refuse_open_bind(host: str, *, has_keys: bool) -> None:
+    """Refuse to serve beyond this machine while anyone would be let in.
+
+    Raises ``SettingsError``.
+    """
+    if not has_keys and not is_loopback(host):
+        message = (
+            f"refusing to listen on {host!r} without keys: anyone could call; "
+            "make one with 'hasten keys create', or bind 127.0.0.1"
+        )
+        raise SettingsError(message)
+
+
+CallerOf = Annotated[Caller, Depends(caller_of)]
+RuntimeOf = Annotated[Runtime, Depends(runtime_of)]

@@ -1,0 +1,35 @@
+"""Whether the server is well, for people and load balancers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from hasten.errors import StoreError
+from hasten.serve.auth import RuntimeOf
+from hasten.trace.log import RunFilter
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health")
+async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
+    """Return 200 when runs can be started, and what each part says of itself.
+
+    A database that is gone is ``degraded``, not down: runs go on without being stored.
+    """
+    response.headers["Cache-Control"] = "no-store"
+    database: dict[str, Any] = {"available": True}
+    try:
+        await runtime.runs(RunFilter(limit=1))
+    except StoreError as error:
+        database = {"available": False, "error": error.code}
+    return {
+        "status": "ok" if database["available"] else "degraded",
+        "apps": sorted(runtime.apps),
+        "model": runtime.settings.model or "simulated",
+        "simulated": runtime.settings.is_simulated,
+        "live_runs": runtime.live_runs,
+        "database": database,
+    }

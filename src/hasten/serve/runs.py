@@ -1,0 +1,214 @@
+"""Runs over HTTP: start one and wait, start one and watch, look at those there were.
+
+Owns the routes under ``/api/run`` and ``/api/runs``. ``/api/run`` and
+``/api/run/stream`` start the very same run; the one answers at its end, the
+other with its events. A client that goes away leaves the run alone; only
+``cancel`` ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hasten.caller import Caller
+from hasten.graph.run import Outcome, Run
+from hasten.serve.auth import CallerOf, RuntimeOf, caller_of
+from hasten.serve.problems import problem_of
+from hasten.serve.stream import as_messages
+from hasten.trace.critical import breakdown
+from hasten.trace.log import RunFilter
+from hasten.trace.tree import Trace
+from hasten.wire import Runtime
+
+router = APIRouter(tags=["runs"])
+
+LIST_LIMIT = 100
+
+
+class RunRequest(BaseModel):
+    """What ``POST /api/run`` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    app: str = Field(description="The application's name; GET /api/apps lists them.")
+    inputs: dict[str, Any] = Field(description="Its inputs, as its schema says.")
+    mode: str | None = Field(None, description="One of its modes; by default its own choice.")
+    speed: float | None = Field(
+        None, gt=0, le=1000, description="Pace of the clock; simulated model only."
+    )
+
+
+async def started(
+    asked: RunRequest, runtime: RuntimeOf, caller: CallerOf, response: Response
+) -> Run:
+    """Start what the body asks for."""
+    return await _start(runtime, caller, asked, response)
+
+
+async def started_by_query(
+    request: Request, runtime: RuntimeOf, caller: CallerOf, response: Response
+) -> Run:
+    """Start what the query string asks for: ``app``, ``mode``, ``speed``, and the inputs."""
+    given = dict(request.query_params)
+    own = {name: given.pop(name) for name in ("app", "mode", "speed") if name in given}
+    try:
+        asked = RunRequest.model_validate({**own, "inputs": given})
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**found, "loc": ("query", *found["loc"])} for found in error.errors()]
+        ) from None
+    return await _start(runtime, caller, asked, response)
+
+
+async def _start(runtime: Runtime, caller: Caller, asked: RunRequest, response: Response) -> Run:
+    run = await runtime.start(
+        asked.app, asked.inputs, mode=asked.mode, caller=caller, speed=asked.speed
+    )
+    response.headers["Hasten-Run-Id"] = run.run_id
+    return run
+
+
+@router.post("/api/run", response_model=None)
+async def run_and_wait(
+    run: Annotated[Run, Depends(started)], response: Response
+) -> dict[str, Any] | Response:
+    """Run an application and return its whole answer."""
+    outcome = await run.outcome()
+    if outcome.error is not None:
+        return problem_of(outcome.error, run_id=outcome.run_id, outcome=outcome.status)
+    answer = _answer(outcome)
+    response.headers["Hasten-Cost-Usd"] = f"{outcome.record.cost_usd:.6f}"
+    response.headers["Server-Timing"] = ", ".join(
+        f"{phase};dur={milliseconds}"
+        for phase, milliseconds in answer["timing"]["breakdown"].items()
+    )
+    return answer
+
+
+@router.post("/api/run/stream", response_class=EventSourceResponse)
+async def run_and_stream(run: Annotated[Run, Depends(started)]) -> AsyncIterable[ServerSentEvent]:
+    """Run an application and stream its events."""
+    async for message in as_messages(run.follow()):
+        yield message
+
+
+@router.get("/api/run/stream", response_class=EventSourceResponse)
+async def run_and_stream_by_query(
+    run: Annotated[Run, Depends(started_by_query)],
+) -> AsyncIterable[ServerSentEvent]:
+    """Run an application whose inputs fit a query string, and stream its events."""
+    async for message in as_messages(run.follow()):
+        yield message
+
+
+@router.get("/api/runs")
+async def list_runs(
+    runtime: RuntimeOf,
+    caller: CallerOf,
+    app: str | None = None,
+    mode: str | None = None,
+    status: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = LIST_LIMIT,
+) -> dict[str, Any]:
+    """Return the caller's runs, newest first; an admin's whole tenant's."""
+    which = RunFilter(
+        tenant=caller.tenant,
+        user=None if caller.role == "admin" else caller.user,
+        app=app,
+        mode=mode,
+        status=status,
+        limit=limit,
+    )
+    found = await runtime.runs(which)
+    return {"runs": [shown(run, whole=False) for run in found]}
+
+
+@router.get("/api/runs/{run_id}")
+async def show_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[str, Any]:
+    """Return one run with its inputs, outputs and spans."""
+    record, spans = await runtime.trace(run_id, caller)
+    return {
+        **shown(record, whole=True),
+        "timing": _timing(Trace(record, spans)),
+        "spans": [msgspec.to_builtins(span) for span in spans],
+    }
+
+
+async def followed(
+    run_id: str,
+    runtime: RuntimeOf,
+    caller: CallerOf,
+    after: Annotated[int, Query(ge=0)] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> AsyncIterable[Any]:
+    """Find the run before the stream begins, so that a wrong id is a 404."""
+    await runtime.record(run_id, caller)
+    return runtime.follow(run_id, caller, last_event_id or after)
+
+
+@router.get("/api/runs/{run_id}/events", response_class=EventSourceResponse)
+async def stream_run(
+    events: Annotated[Any, Depends(followed)],
+) -> AsyncIterable[ServerSentEvent]:
+    """Stream a run's events: those stored, then live; ``Last-Event-ID`` or ``after`` resume."""
+    async for message in as_messages(events):
+        yield message
+
+
+@router.post("/api/runs/{run_id}/cancel")
+async def cancel_run(
+    run_id: str, runtime: RuntimeOf, caller: Annotated[Caller, Depends(caller_of)]
+) -> dict[str, Any]:
+    """Cancel a run; one that has ended stays as it is."""
+    return shown(await runtime.cancel(run_id, caller), whole=False)
+
+
+def shown(record: Any, *, whole: bool) -> dict[str, Any]:
+    """Return a run's line as people see it; ``whole`` adds its inputs and outputs."""
+    line: dict[str, Any] = msgspec.to_builtins(record)
+    line["duration_s"] = record.duration_s
+    if not whole:
+        del line["inputs"], line["outputs"]
+    return line
+
+
+def _timing(trace: Trace) -> dict[str, Any]:
+    """Return where the time went; the parts of ``breakdown`` add up to the total."""
+    record, parts = trace.run, breakdown(trace)
+    first_text_s = record.first_text_s
+    return {
+        "total_duration_ms": parts.total_ms,
+        "breakdown": parts.in_ms(),
+        "first_text_ms": None if first_text_s is None else round(first_text_s * 1e3),
+        "tool_calls_total": record.tool_calls,
+        "llm_calls_total": record.llm_calls,
+        "cache_hits": record.cache_hits,
+        "tokens_in": record.tokens_in,
+        "tokens_out": record.tokens_out,
+        "cost_usd": record.cost_usd,
+    }
+
+
+def _answer(outcome: Outcome) -> dict[str, Any]:
+    record = outcome.record
+    return {
+        "success": True,
+        "run_id": outcome.run_id,
+        "app": record.app,
+        "mode": record.mode,
+        "status": outcome.status,
+        "degraded_by": list(outcome.degraded_by),
+        "inputs": record.inputs,
+        "outputs": record.outputs,
+        "timing": _timing(Trace(record, outcome.spans)),
+        "clock": record.clock,
+        "speed": record.speed,
+        "simulated": record.simulated,
+    }

@@ -1,0 +1,137 @@
+"""Settings: read once, frozen, and every one of them in this table.
+
+Owns names, defaults and where a value comes from: a flag, then ``HASTEN_*``,
+then ``.env``, then ``hasten.toml``, then the default. Leaves switches that
+change while running to rollouts. Read by ``wire`` and above only.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from hasten.errors import SettingsError
+
+TOML_FILE = "hasten.toml"
+
+
+def _named(name: str) -> AliasChoices:
+    """Read a setting as our variable, else as the one everybody knows, which is its own name."""
+    return AliasChoices(f"HASTEN_{name.upper()}", name)
+
+
+class Settings(BaseSettings):
+    """What can be set. Paths are relative to where the process was started."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HASTEN_",
+        env_file=".env",
+        toml_file=TOML_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+    )
+
+    home: Path = Field(Path(".hasten"), description="Folder that holds all state.")
+    host: str = Field("127.0.0.1", description="Address the server binds.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the server binds; 0 picks one.")
+    database_url: str = Field(
+        "",
+        validation_alias=_named("database_url"),
+        description="Where runs are kept; empty means SQLite in the home folder.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias=_named("log_level"), description="What the log lines start at."
+    )
+    model: str = Field("", description="Model to ask; empty means the simulated one.")
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1",
+        validation_alias=_named("openai_base_url"),
+        description="An OpenAI-compatible endpoint.",
+    )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_named("openai_api_key"),
+        description="Its key.",
+    )
+    model_concurrency: int = Field(
+        16, ge=1, description="Calls to a real endpoint that may be under way at once."
+    )
+    speed: float = Field(
+        1.0, gt=0, le=1000, description="Pace of the clock for simulated runs on the real clock."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Host names the server answers to, besides loopback and its own address."
+    )
+    max_body_bytes: int = Field(
+        8 << 20, ge=1_024, description="Largest request body the server reads."
+    )
+    retention_days: float = Field(30.0, gt=0, description="Runs older than this are dropped.")
+    max_disk_bytes: int = Field(
+        1 << 30, ge=1 << 20, description="Runs are dropped, oldest first, above this size."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its parameter, unused
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, ``.env``, ``hasten.toml``."""
+        toml = TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv_settings, toml
+
+    @property
+    def runs_url(self) -> str:
+        """The database in use: ``database_url``, or SQLite in the home folder."""
+        return self.database_url or f"sqlite:///{self.home / 'hasten.db'}"
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the simulated model answers."""
+        return not self.model
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Read the settings; flags that are ``None`` were not given.
+
+    Raises ``SettingsError`` naming the setting, its value and what is allowed.
+    """
+    _check_toml()
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = f"setting {name!r} is {first.get('input')!r}: {first['msg']}"
+        raise SettingsError(message) from None
+
+
+def _check_toml() -> None:
+    """Refuse names in ``hasten.toml`` that no setting has: a typo must not pass in silence."""
+    path = Path(TOML_FILE)
+    if not path.is_file():
+        return
+    try:
+        names = set(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"{TOML_FILE} cannot be read: {error}"
+        raise SettingsError(message) from None
+    unknown = sorted(names - set(Settings.model_fields))
+    if unknown:
+        known = ", ".join(sorted(Settings.model_fields))
+        message = f"{TOML_FILE}: unknown settings {unknown}; there are {known}"
+        raise SettingsError(message)

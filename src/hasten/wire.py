@@ -1,0 +1,261 @@
+"""From settings to a working whole: the only place where objects are put together.
+
+Owns ``Runtime``: stores, models and applications, and the runs under way.
+Knows no web framework; ``serve`` and ``cli`` sit on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import statistics
+from typing import TYPE_CHECKING, Any, Self
+
+from hasten import virtual
+from hasten.app import App, find_apps, pick_app
+from hasten.caller import LOCAL, Caller
+from hasten.clock import Clock, current_clock
+from hasten.errors import InvalidInput, NotFound, StoreError
+from hasten.graph.run import Outcome, Run, RunOptions
+from hasten.model.chain import ChainPolicy, build_chain
+from hasten.model.simulated import SimulatedModel
+from hasten.store.keys import KeyStore
+from hasten.store.sql import SqlSink, SqlStore, open_sql
+from hasten.trace.log import RunFilter
+from hasten.trace.textlog import TextLog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from pydantic import BaseModel
+
+    from hasten.model.base import Model
+    from hasten.settings import Settings
+    from hasten.trace.event import RunEvent, RunRecord
+    from hasten.trace.log import Sink
+    from hasten.trace.span import Span
+
+_log = logging.getLogger(__name__)
+
+ETA_RUNS = 20
+"""How many past runs of the same kind an ETA is learnt from."""
+
+UNSTORED_RUNS = 50
+"""How many ended runs stay readable in memory when the database would not take them."""
+
+PRUNE_EVERY_S = 3_600.0
+
+
+def simulated_model(app: App) -> Model:
+    """Return the simulated model as ``app``'s profile wants it, inside its chain."""
+    return build_chain(SimulatedModel(app.profile), ChainPolicy())
+
+
+def real_model(settings: Settings) -> Model:
+    """Return the model that the settings name, inside its chain. Raises ``SettingsError``."""
+    from hasten.model.openai import OpenAIModel
+
+    wire = OpenAIModel(
+        base_url=settings.openai_base_url,
+        api_key=settings.openai_api_key.get_secret_value(),
+        model=settings.model,
+    )
+    return build_chain(wire, ChainPolicy(concurrency=settings.model_concurrency))
+
+
+def start_run(
+    app: App,
+    inputs: Mapping[str, Any] | BaseModel,
+    model: Model,
+    mode: str | None,
+    options: RunOptions,
+) -> Run:
+    """Start one run of ``app`` on the running loop, as ``options`` say."""
+    graph = app.graph(mode)
+    resources = app.resources(model, is_simulated=options.simulated)
+    return graph.start(inputs, options=options, **resources)
+
+
+def run_virtually(
+    app: App, inputs: Mapping[str, Any], mode: str | None, *, sink: Sink, seed: int = 0
+) -> Outcome:
+    """Run ``app`` on the simulated model in virtual time, to its end; ``sink`` is a memory sink."""
+
+    async def main() -> Outcome:
+        options = RunOptions(app=app.name, mode=mode or app.default_mode, sink=sink, simulated=True)
+        return await start_run(app, inputs, simulated_model(app), mode, options).outcome()
+
+    return virtual.run(main(), seed=seed)
+
+
+class Runtime:
+    """Everything a server or a command works with. ``open()`` it, ``close()`` it."""
+
+    def __init__(self, settings: Settings, apps: Mapping[str, App], sql: SqlStore) -> None:
+        self.settings = settings
+        self.apps = dict(apps)
+        self.sink = SqlSink(sql)
+        self.keys = KeyStore(sql)
+        self._sql = sql
+        self._text_log = TextLog(logging.getLogger("hasten.timing").info)
+        self._models: dict[str, Model] = {}
+        self._live: dict[str, Run] = {}
+        self._unstored: dict[str, Run] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+        self._pruner: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, settings: Settings, apps: Mapping[str, App] | None = None) -> Self:
+        """Open the stores and bring their schema up to date."""
+        settings.home.mkdir(parents=True, exist_ok=True)
+        sql = await open_sql(settings.runs_url)
+        return cls(settings, find_apps() if apps is None else apps, sql)
+
+    def keep_house(self) -> None:
+        """Drop old runs from now on, again and again, until ``close``."""
+        self._pruner = asyncio.create_task(self._prune_now_and_then(), name="prune")
+
+    async def close(self) -> None:
+        """Cancel what runs, store how it ended, and give everything back."""
+        if self._pruner is not None:
+            self._pruner.cancel()
+        for run in self._live.values():
+            run.cancel()
+        await asyncio.gather(*self._endings)
+        for model in self._models.values():
+            await model.close()
+        await self._sql.close()
+
+    @property
+    def live_runs(self) -> int:
+        """How many runs are under way."""
+        return len(self._live)
+
+    def model(self, app: App) -> Model:
+        """Return the model ``app`` runs on: the one the settings name, or its simulated one."""
+        is_simulated = self.settings.is_simulated
+        name = app.name if is_simulated else ""
+        if name not in self._models:
+            made = simulated_model(app) if is_simulated else real_model(self.settings)
+            self._models[name] = made
+        return self._models[name]
+
+    async def start(
+        self,
+        app_name: str,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str | None = None,
+        caller: Caller = LOCAL,
+        speed: float | None = None,
+    ) -> Run:
+        """Start a run that outlives whoever asked for it.
+
+        Raises ``NotFound`` for the app and ``InvalidInput`` for mode, inputs or speed.
+        """
+        app = pick_app(self.apps, app_name)
+        parsed = app.graph(mode).parse(inputs)
+        clock = self._clock(speed)
+        mode = mode or app.default_mode
+        options = RunOptions(
+            app=app.name,
+            mode=mode,
+            caller=caller,
+            sink=self.sink,
+            clock=clock,
+            simulated=self.settings.is_simulated,
+            expected_s=await self._expected_s(app.name, mode, clock),
+            listeners=(self._text_log,),
+        )
+        run = start_run(app, parsed, self.model(app), mode, options)
+        self._live[run.run_id] = run
+        ending = asyncio.create_task(self._await_end(run), name=f"end of {run.run_id}")
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        return run
+
+    async def record(self, run_id: str, caller: Caller) -> RunRecord:
+        """Return a run's line. Raises ``NotFound`` too when ``caller`` may not see it."""
+        run = self._held(run_id)
+        found = run.record if run is not None else await self.sink.run(run_id)
+        if not caller.may_see(found.tenant, found.user):
+            message = f"no run {run_id!r}"
+            raise NotFound(message)
+        return found
+
+    async def trace(self, run_id: str, caller: Caller) -> tuple[RunRecord, list[Span]]:
+        """Return a run's line and its spans, those of a run under way included."""
+        record = await self.record(run_id, caller)
+        run = self._held(run_id)
+        return record, run.recorder.spans if run is not None else await self.sink.spans(run_id)
+
+    async def runs(self, which: RunFilter) -> list[RunRecord]:
+        """Return the runs that match, newest first; the caller is part of the filter."""
+        return await self.sink.runs(which)
+
+    async def follow(self, run_id: str, caller: Caller, after: int = 0) -> AsyncIterator[RunEvent]:
+        """Yield a run's events above ``after``: live to its end, or as they were stored."""
+        await self.record(run_id, caller)
+        run = self._held(run_id)
+        if run is not None:
+            async for event in run.follow(after):
+                yield event
+            return
+        for event in await self.sink.events(run_id, after=after):
+            yield event
+
+    async def cancel(self, run_id: str, caller: Caller) -> RunRecord:
+        """Cancel a run and return its line once it has ended."""
+        record = await self.record(run_id, caller)
+        run = self._live.get(run_id)
+        if run is None:
+            return record
+        run.cancel()
+        return (await run.outcome()).record
+
+    def _held(self, run_id: str) -> Run | None:
+        return self._live.get(run_id) or self._unstored.get(run_id)
+
+    def _clock(self, speed: float | None) -> Clock:
+        speed = speed or self.settings.speed
+        if speed == 1.0:
+            return current_clock()
+        if not self.settings.is_simulated:
+            message = f"speed {speed:g} needs the simulated model; a real one runs at speed 1"
+            raise InvalidInput(message, field="speed", value=speed, allowed=["1"])
+        return Clock(speed)
+
+    async def _expected_s(self, app: str, mode: str, clock: Clock) -> dict[str, float]:
+        """Return the usual seconds of each step in past runs of the same kind."""
+        which = RunFilter(
+            app=app,
+            mode=mode,
+            clock=clock.kind,
+            speed=clock.speed,
+            simulated=self.settings.is_simulated,
+            status="complete",
+            limit=ETA_RUNS,
+        )
+        try:
+            durations = await self.sink.step_durations(which)
+        except StoreError:
+            return {}
+        return {name: statistics.median(found) for name, found in durations.items()}
+
+    async def _await_end(self, run: Run) -> None:
+        await run.outcome()
+        del self._live[run.run_id]
+        if run.log is not None and not run.log.is_stored:
+            self._unstored[run.run_id] = run
+            while len(self._unstored) > UNSTORED_RUNS:
+                del self._unstored[next(iter(self._unstored))]
+
+    async def _prune_now_and_then(self) -> None:
+        while True:
+            try:
+                before_s = current_clock().now() - self.settings.retention_days * 86_400
+                await self.sink.prune(before_s=before_s)
+                await self.sink.prune_to_bytes(self.settings.max_disk_bytes)
+            except StoreError as error:
+                _log.warning("old runs were not dropped: %s", error)
+            await current_clock().sleep(PRUNE_EVERY_S)

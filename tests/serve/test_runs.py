@@ -1,0 +1,270 @@
+"""Runs over HTTP: whole answers, streams, looking back, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from hasten.caller import Caller
+from tests.serve.sse import Sent, read_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.serve.conftest import Client
+
+TEA = {"app": "toy", "inputs": {"topic": "tea", "note": "with milk"}}
+
+
+async def stream(client: Client, path: str, method: str = "GET", **options: Any) -> list[Sent]:
+    """Read a whole stream."""
+    async with client.session.request(method, path, **options) as response:
+        assert response.status == 200, await response.text()
+        assert response.content_type == "text/event-stream"
+        assert response.headers["X-Accel-Buffering"] == "no"
+        assert "Content-Encoding" not in response.headers
+        return [event async for event in read_events(response)]
+
+
+def test_run_answers_whole(on_server: Callable[..., Any]) -> None:
+    """One call gives outputs, timing and where it came from."""
+
+    async def test(client: Client) -> None:
+        answer = await client.call("POST", "/api/run", TEA)
+        found = answer.json
+        assert answer.status == 200
+        assert found["success"] is True
+        assert found["status"] == "complete"
+        assert found["simulated"] is True
+        assert found["inputs"]["topic"] == "tea"
+        assert "facts about tea" in found["outputs"]["answer"]
+        assert answer.headers["Hasten-Run-Id"] == found["run_id"]
+        assert found["timing"]["tool_calls_total"] == 2
+        assert found["timing"]["llm_calls_total"] == 1
+        parts = found["timing"]["breakdown"]
+        assert sum(parts.values()) == found["timing"]["total_duration_ms"]
+
+    on_server(test)
+
+
+def test_both_modes_answer_alike(on_server: Callable[..., Any]) -> None:
+    """The baseline gives the same parts, later."""
+
+    async def test(client: Client) -> None:
+        calm = {**TEA, "speed": 50}  # so that the machine's own pauses weigh little
+        fast = (await client.call("POST", "/api/run", calm)).json
+        slow = (await client.call("POST", "/api/run", {**calm, "mode": "baseline"})).json
+        assert slow["outputs"].keys() == fast["outputs"].keys()
+        slow_ms, fast_ms = (run["timing"]["total_duration_ms"] for run in (slow, fast))
+        assert slow_ms > fast_ms
+
+    on_server(test)
+
+
+def test_stream_has_the_plans_messages(on_server: Callable[..., Any]) -> None:
+    """Plain messages tell phases, progress and completion; named ones the rest."""
+
+    async def test(client: Client) -> None:
+        events = await stream(client, "/api/run/stream", "POST", json=TEA)
+        plain = [event.data for event in events if event.name == "message"]
+        named = {event.name for event in events}
+        assert {"run", "span", "text"} <= named
+        assert plain[-1]["complete"] is True
+        assert plain[-1]["status"] == "complete"
+        completed = [one for one in plain if one.get("status") == "completed"]
+        assert completed[0]["phase"] == "answer"
+        assert "facts about tea" in completed[0]["data"]["answer"]
+        begun = {one["phase"] for one in plain if one.get("status") == "in_progress"}
+        assert begun == {"research", "draft", "answer"}
+        for one in plain:
+            assert 0 <= one["progress"] <= 1
+            assert "estimated_remaining_ms" in one
+            assert one["run_id"] == plain[-1]["run_id"]
+        numbers = [int(event.id) for event in events]
+        assert numbers == sorted(numbers)
+
+    on_server(test)
+
+
+def test_streamed_text_is_the_answers_text(on_server: Callable[..., Any]) -> None:
+    """The pieces of a section, put together, stand in the answer."""
+
+    async def test(client: Client) -> None:
+        events = await stream(client, "/api/run/stream", "POST", json=TEA)
+        text = "".join(event.data["text"] for event in events if event.name == "text")
+        whole = next(e.data for e in events if e.data.get("status") == "completed")
+        assert text
+        assert text in whole["data"]["answer"]
+
+    on_server(test)
+
+
+def test_stream_by_query(on_server: Callable[..., Any]) -> None:
+    """Short inputs fit a query string."""
+
+    async def test(client: Client) -> None:
+        events = await stream(client, "/api/run/stream?app=toy&topic=coffee&speed=1000")
+        assert events[-1].data["status"] == "complete"
+
+    on_server(test)
+
+
+def test_resume_gives_the_rest(on_server: Callable[..., Any]) -> None:
+    """``Last-Event-ID`` and ``after`` continue where a reader was, live or stored."""
+
+    async def test(client: Client) -> None:
+        events = await stream(client, "/api/run/stream", "POST", json=TEA)
+        run_id = events[-1].data["run_id"]
+        path = f"/api/runs/{run_id}/events"
+        assert await stream(client, path) == events
+        middle = int(events[len(events) // 2].id)
+        rest = [event for event in events if int(event.id) > middle]
+        names = [(event.name, event.id) for event in rest]
+        by_header = await stream(client, path, headers={"Last-Event-ID": str(middle)})
+        by_query = await stream(client, f"{path}?after={middle}")
+        assert [(one.name, one.id) for one in by_query] == names
+        assert [(one.name, one.id) for one in by_header] == names
+
+    on_server(test)
+
+
+def test_leaving_is_not_cancelling(on_server: Callable[..., Any]) -> None:
+    """A reader that goes away leaves the run alone."""
+
+    async def test(client: Client) -> None:
+        slow = {**TEA, "speed": 100}
+        async with client.session.post("/api/run/stream", json=slow) as response:
+            run_id = response.headers["Hasten-Run-Id"]
+            await anext(read_events(response))
+        events = await stream(client, f"/api/runs/{run_id}/events")
+        assert events[-1].data["status"] == "complete"
+
+    on_server(test)
+
+
+def test_cancel_ends_it(on_server: Callable[..., Any]) -> None:
+    """Cancelling ends a run at once; its readers hear it and nothing is left."""
+
+    async def test(client: Client) -> None:
+        hanging = {"app": "toy", "inputs": {"topic": "tea", "trouble": "hang"}, "speed": 10}
+        async with client.session.post("/api/run/stream", json=hanging) as response:
+            run_id = response.headers["Hasten-Run-Id"]
+            cancelled = await client.call("POST", f"/api/runs/{run_id}/cancel")
+            assert cancelled.json["status"] == "cancelled"
+            events = [event async for event in read_events(response)]
+        assert events[-1].data["status"] == "cancelled"
+        again = await client.call("POST", f"/api/runs/{run_id}/cancel")
+        assert again.json["status"] == "cancelled"
+        assert (await client.call("GET", "/health")).json["live_runs"] == 0
+
+    on_server(test)
+
+
+def test_waiting_for_a_cancelled_run_is_a_conflict(on_server: Callable[..., Any]) -> None:
+    """Whoever waits for the whole answer hears that it was cancelled."""
+
+    async def test(client: Client) -> None:
+        hanging = {"app": "toy", "inputs": {"topic": "tea", "trouble": "hang"}, "speed": 10}
+        waiting = asyncio.create_task(client.call("POST", "/api/run", hanging))
+        runs: list[Any] = []
+        while not runs:
+            runs = (await client.call("GET", "/api/runs")).json["runs"]
+        await client.call("POST", f"/api/runs/{runs[0]['run_id']}/cancel")
+        answer = await waiting
+        assert answer.status == 409
+        assert answer.json["run_id"] == runs[0]["run_id"]
+
+    on_server(test)
+
+
+def test_a_broken_tool_degrades(on_server: Callable[..., Any]) -> None:
+    """Its fallback answers, and the answer says so."""
+
+    async def test(client: Client) -> None:
+        trouble = {"app": "toy", "inputs": {"topic": "tea", "trouble": "tool"}}
+        found = (await client.call("POST", "/api/run", trouble)).json
+        assert found["status"] == "degraded"
+        assert any("facts" in reason for reason in found["degraded_by"])
+        assert "no facts about tea" in found["outputs"]["answer"]
+
+    on_server(test)
+
+
+def test_a_failed_run_is_a_problem(on_server: Callable[..., Any]) -> None:
+    """A run without its answer is a 502 that names the step, and can be looked at."""
+
+    async def test(client: Client) -> None:
+        trouble = {"app": "toy", "inputs": {"topic": "tea", "trouble": "answer"}}
+        answer = await client.call("POST", "/api/run", trouble)
+        assert answer.status == 502
+        assert "answer" in answer.json["detail"]
+        run = (await client.call("GET", f"/api/runs/{answer.json['run_id']}")).json
+        assert run["status"] == "failed"
+
+    on_server(test)
+
+
+def test_runs_are_listed_and_shown(on_server: Callable[..., Any]) -> None:
+    """A run can be found again with its inputs, outputs, timing and spans."""
+
+    async def test(client: Client) -> None:
+        run_id = (await client.call("POST", "/api/run", TEA)).json["run_id"]
+        listed = (await client.call("GET", "/api/runs?app=toy&limit=5")).json["runs"]
+        assert [run["run_id"] for run in listed] == [run_id]
+        assert "inputs" not in listed[0]
+        shown = (await client.call("GET", f"/api/runs/{run_id}")).json
+        assert shown["inputs"]["note"] == "with milk"
+        assert {span["name"] for span in shown["spans"]} >= {"facts", "prices", "draft", "answer"}
+        assert shown["timing"]["breakdown"]
+
+    on_server(test)
+
+
+def test_eta_is_learnt(on_server: Callable[..., Any]) -> None:
+    """The first run has no estimate; the next has one."""
+
+    async def test(client: Client) -> None:
+        first = await stream(client, "/api/run/stream", "POST", json=TEA)
+        second = await stream(client, "/api/run/stream", "POST", json=TEA)
+        etas = [
+            [e.data["estimated_remaining_ms"] for e in events if e.data.get("current_step")]
+            for events in (first, second)
+        ]
+        assert all(eta is None for eta in etas[0])
+        assert any(eta is not None and eta > 0 for eta in etas[1])
+
+    on_server(test)
+
+
+def test_a_run_is_its_users(on_server: Callable[..., Any]) -> None:
+    """Another user sees nothing; an admin of the tenant does; another tenant's never."""
+
+    async def test(client: Client) -> None:
+        keys = client.runtime.keys
+        who = {
+            "ann": Caller("acme", "ann"),
+            "bob": Caller("acme", "bob"),
+            "boss": Caller("acme", "boss", "admin"),
+            "spy": Caller("rival", "spy", "admin"),
+        }
+        header = {}
+        for name, caller in who.items():
+            _, secret = await keys.create(caller, name)
+            header[name] = {"Authorization": f"Bearer {secret}"}
+        made = await client.call("POST", "/api/run", TEA, headers=header["ann"])
+        run_id = made.json["run_id"]
+        for name, status in {"ann": 200, "boss": 200, "bob": 404, "spy": 404}.items():
+            for path in (f"/api/runs/{run_id}", f"/api/runs/{run_id}/events"):
+                assert (await client.call("GET", path, headers=header[name])).status == status
+            listed = (await client.call("GET", "/api/runs", headers=header[name])).json["runs"]
+            assert len(listed) == (status == 200)
+        for name in ("bob", "spy"):
+            path = f"/api/runs/{run_id}/cancel"
+            assert (await client.call("POST", path, headers=header[name])).status == 404
+        assert (await client.call("GET", "/api/runs")).status == 401
+        wrong = {"Authorization": "Bearer hst_wrong"}
+        refused = await client.call("GET", "/api/runs", headers=wrong)
+        assert refused.status == 401
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+
+    on_server(test)
