@@ -200,21 +200,22 @@ def not_async(topic: str) -> str:
     [
         (
             takes_more,
-            "the fallback of step 'last' takes 'extra', which the step does not: ['topic'",
+            "the fallback of step 'last' takes 'extra', which the step is not given: ['topic'",
         ),
         (takes_other, "the fallback of step 'last' takes 'topic' as int, but the step as str"),
         (returns_other, "the fallback of step 'last' returns bytes, but the step str"),
-        (not_async, "step 'fallback of last': must be an async function"),
+        (not_async, "step 'last': its fallback must be an async function"),
     ],
 )
 def test_a_fallback_must_stand_in(fallback: Any, message: str) -> None:
-    """It takes a subset of what the step takes and returns what the step returns."""
+    """It takes a subset of what the step is given and returns what the step returns."""
 
-    @step(fallback=fallback)
-    async def last(topic: str) -> str:
-        return topic
+    async def last(topic: str, extra: int = 2) -> str:
+        return topic * extra
 
-    assert message in refusal(last)
+    with pytest.raises(GraphError) as refused:
+        graph(step(fallback=fallback)(last))
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hasten.graph.run import Outcome
 
 
-@tool(phase="asking", log_fields=("topic",), timeout_s=0.001)
+@tool(phase="asking", log_fields=("topic",))
 async def look_up(topic: str, secret: object = None) -> str:
     """Look something up."""
     await asyncio.sleep(1)
@@ -31,8 +31,8 @@ def test_a_decorated_function_keeps_its_name_and_words() -> None:
     assert step(look_up.function).policy == StepPolicy()
 
 
-def test_a_direct_call_is_the_function_measured() -> None:
-    """Outside a run it is just the function; inside one it is a span; no policy is applied."""
+def test_a_direct_call_inside_a_run_is_measured() -> None:
+    """As a span of the step that calls it; outside a run it is just the function."""
     assert virtual.run(look_up("tea")) == "tea!"
 
     @step

@@ -47,7 +47,6 @@ def expect(plan: RunPlan) -> ExpectedRun:
     steps: list[ExpectedStep] = []
     for step in plan.steps:
         steps.append(_expect_step(plan, step, steps))
-    outputs = [steps[one] for one in plan.outputs]
     fails_s = min(
         (
             steps[one].settles_s
@@ -56,7 +55,7 @@ def expect(plan: RunPlan) -> ExpectedRun:
         ),
         default=inf,
     )
-    done_s = max(one.settles_s for one in outputs)
+    done_s = max(steps[one].settles_s for one in (*plan.outputs, *plan.effects))
     cancel_s = inf if plan.cancel_s is None else plan.cancel_s
     over_s = min(fails_s, done_s, cancel_s, plan.deadline_s)
     status: Status = "complete"

@@ -53,10 +53,11 @@ class StepPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """A graph and how it is run: its outputs, its deadline, and when somebody cancels it."""
+    """A graph and how it is run: outputs, effects, deadline, and when somebody cancels it."""
 
     steps: tuple[StepPlan, ...]
     outputs: tuple[int, ...]
+    effects: tuple[int, ...]
     optional: frozenset[int]
     limits: dict[str, int]
     deadline_s: float
@@ -89,10 +90,12 @@ def draw(random: Random) -> RunPlan:
             )
         )
     taken = {one for step in steps for one in (*step.hard, *(soft for soft, _ in step.soft))}
-    outputs = [one for one in range(len(steps)) if one not in taken or random.random() < 0.2]
+    ends = [one for one in range(len(steps)) if one not in taken or random.random() < 0.2]
+    outputs = [one for one in ends if one == ends[0] or random.random() < 0.8]
     return RunPlan(
         steps=tuple(steps),
         outputs=tuple(outputs),
+        effects=tuple(one for one in ends if one not in outputs),
         optional=frozenset(one for one in outputs if random.random() < 0.5),
         limits={"few": random.randint(1, 2)},
         deadline_s=random.choice((20.0, 5.0)) * random.random(),
@@ -120,6 +123,7 @@ def build(plan: RunPlan) -> Graph:
         [_build_step(plan, step) for step in plan.steps],
         inputs=Nothing,
         outputs=[plan.steps[one].name for one in plan.outputs],
+        effects=[plan.steps[one].name for one in plan.effects],
         optional=[plan.steps[one].name for one in plan.optional],
         limits=plan.limits,
         deadline_s=plan.deadline_s,

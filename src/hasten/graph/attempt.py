@@ -7,23 +7,24 @@ Owns what a step's policy means in practice; leaves when a step starts to
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from hasten.codec import to_plain
 from hasten.errors import StepError, StepFailed, StepTimeout
+from hasten.graph.schedule import Result
 from hasten.trace.recorder import OpenSpan, describe, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
     from hasten.clock import Clock
-    from hasten.graph.schedule import Result
     from hasten.graph.step import Step
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """How a step ended.
 
     ``value`` is there unless ``result`` is ``none``, and ``plain`` is its form
@@ -40,8 +41,11 @@ class Settled:
         """In a few words what its ``error`` came to; empty if there is none."""
         if self.error is None:
             return ""
+        root: BaseException = self.error
+        while isinstance(root, StepFailed) and root.__cause__ is not None:
+            root = root.__cause__
         what = "fallback after" if self.result == "tainted" else "no value:"
-        return f"{what} {describe(self.error.__cause__ or self.error)['code']}"
+        return f"{what} {describe(root)['code']}"
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class StepAttempt:
         """
         with OpenSpan(self.step.kind, self.step.name, self.attributes) as here:
             try:
-                return self._as_inside(here, await self._in_time(self._tries(here)))
+                return self._as_inside(here, await self._in_time(self._work(here)))
             except StepError as error:
                 here.set(error=describe(error))
                 here.set_status(status_of(error))
@@ -71,7 +75,8 @@ class StepAttempt:
             fallback = self.step.policy.fallback
             if fallback is None:
                 return Settled("none", error=first)
-            values = {name: self.values[name] for name in self.step.fallback_takes}
+            names = self.step.fallback_takes
+            values = {name: self.values[name] for name in names if name in self.values}
             try:
                 settled = await self._in_time(fallback(**values))
             except StepError as error:
@@ -79,7 +84,7 @@ class StepAttempt:
                 return Settled("none", error=error)
             here.set(fallback=True)
             here.set_status("degraded")
-            return replace(settled, result="tainted", error=first)
+            return msgspec.structs.replace(settled, result="tainted", error=first)
 
     async def _in_time(self, work: Awaitable[Any]) -> Settled:
         """Await ``work``; whatever goes wrong with it becomes a ``StepError``."""
@@ -105,7 +110,11 @@ class StepAttempt:
         if not here.is_degraded:
             return settled
         here.set_status("degraded")
-        return replace(settled, result="tainted")
+        return msgspec.structs.replace(settled, result="tainted")
+
+    def _work(self, here: OpenSpan) -> Awaitable[Any]:
+        once = self.step.policy.retry.attempts == 1
+        return self.step.function(**self.values) if once else self._tries(here)
 
     async def _tries(self, here: OpenSpan) -> Any:
         retry = self.step.policy.retry

@@ -32,7 +32,7 @@ def checked(graph: Graph, steps: Sequence[Step[..., Any]]) -> tuple[Step[..., An
     for step in steps:
         _check_policy(graph, step)
         _check_wants(graph, step, by_name, given)
-        _check_fallback(graph, step)
+        _check_fallback(graph, step, {name for name in step.wants if name in given})
     _check_reach(graph, by_name)
     return _in_order(graph, by_name)
 
@@ -127,12 +127,12 @@ def _check_wants(
             )
 
 
-def _check_fallback(graph: Graph, step: Step[..., Any]) -> None:
+def _check_fallback(graph: Graph, step: Step[..., Any], has: set[str]) -> None:
     fallback = step.fallback
     if fallback is None:
         return
     for name, want in fallback.wants.items():
-        if name in step.wants:
+        if name in has:
             given = step.wants[name].annotation
             if not fits(given, want.annotation):
                 _refuse(
@@ -144,7 +144,7 @@ def _check_fallback(graph: Graph, step: Step[..., Any]) -> None:
             _refuse(
                 graph,
                 f"the fallback of step {step.name!r} takes {name!r}, "
-                f"which the step does not: {list(step.wants)}",
+                f"which the step is not given: {sorted(has)}",
             )
     if not fits(fallback.returns, step.returns):
         _refuse(

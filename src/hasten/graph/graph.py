@@ -65,6 +65,7 @@ class Graph:
         self.position = {step.name: place for place, step in enumerate(self.steps)}
         self.nodes = tuple(self._node(step) for step in self.steps)
         self.takes = tuple(self._takes(step) for step in self.steps)
+        self.is_output = tuple(step.name in self.outputs for step in self.steps)
         self.after = tuple(self._after(step) for step in self.steps)
 
     def __repr__(self) -> str:

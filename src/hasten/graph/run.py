@@ -113,7 +113,7 @@ class Run:
         self._values = {name: getattr(inputs, name) for name in type(inputs).model_fields}
         self._values.update(resources)
         self._schedule = Schedule(graph.nodes, graph.limits)
-        self._tasks: dict[int, asyncio.Task[Settled]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._errors: dict[int, HastenError] = {}
         self._settled_count = 0
         self._open_ends = {graph.position[name] for name in (*graph.outputs, *graph.effects)}
@@ -219,27 +219,34 @@ class Run:
             attributes["phase"] = step.policy.phase
         if step.policy.log_fields:
             attributes["params"] = step.logged(values)
-        is_output = step.name in graph.outputs
-        attempt = StepAttempt(step, values, self.clock, attributes, is_output)
-        task = self._loop.create_task(attempt.run(), name=step.name, context=self._context.copy())
-        task.add_done_callback(functools.partial(self._step_ended, position), context=self._context)
+        attempt = StepAttempt(step, values, self.clock, attributes, graph.is_output[position])
+        work = self._run_step(position, attempt)
+        task = self._loop.create_task(work, name=step.name, context=self._context.copy())
+        task.add_done_callback(functools.partial(self._step_gone, position), context=self._context)
         self._tasks[position] = task
+
+    async def _run_step(self, position: int, attempt: StepAttempt) -> None:
+        self._settle(position, await attempt.run())
 
     def _skip(self, skip: Skip) -> None:
         self._errors[skip.node] = self._errors[skip.because]
         self._degrade(skip.node, f"skipped: no {self._name(skip.because)}")
         self._mark(skip.node, None)
 
-    def _step_ended(self, position: int, task: asyncio.Task[Settled]) -> None:
-        """Take in what a step's task came to; whatever that is, the run goes on or ends."""
+    def _step_gone(self, position: int, task: asyncio.Task[None]) -> None:
+        """Settle a step whose task ended without doing so, as one cancelled by a stranger does."""
+        if position in self._tasks:
+            error = None if task.cancelled() else task.exception()
+            step = self.graph.steps[position]
+            failure = failed(step, error or asyncio.CancelledError())
+            self._settle(position, Settled("none", error=failure))
+
+    def _settle(self, position: int, settled: Settled) -> None:
+        """Take in what a step came to; whatever that is, the run goes on or ends."""
         del self._tasks[position]
         if self._over.done():
             return
         step = self.graph.steps[position]
-        try:
-            settled = task.result()
-        except BaseException as error:  # noqa: BLE001 - its task was cancelled behind our back
-            settled = Settled("none", error=failed(step, error))
         if settled.error is not None:
             self._errors[position] = settled.error
             self._degrade(position, settled.reason)
@@ -368,8 +375,9 @@ class Run:
         if self._over.done():
             return
         self._told_s = now_s = self.clock.monotonic()
-        expected_s = self.options.expected_s
-        eta_s = self._schedule.remaining_s(self._open_ends, expected_s, now_s)
+        eta_s = None
+        if self.options.expected_s:
+            eta_s = self._schedule.remaining_s(self._open_ends, self.options.expected_s, now_s)
         newest = self.graph.steps[next(reversed(self._tasks))]
         self._emit(
             "progress",

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +27,7 @@ Result = Literal["ok", "tainted", "none"]
 """How a step settled: a value, a value not to be reused, or no value at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """One step as the schedule sees it: edges are positions in the node list.
 
     ``soft`` pairs a position with the seconds to wait for it, counted from the
@@ -40,16 +40,14 @@ class Node:
     limit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Start this step now, without the soft inputs in ``missed``."""
 
     node: int
     missed: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(msgspec.Struct, frozen=True):
     """Never start this step: ``because`` is the hard input that has no value."""
 
     node: int

@@ -102,8 +102,10 @@ class Step(Generic[P, T]):
         self.policy = policy
         self.kind: Literal["step", "tool"] = kind
         self.name: str = name or getattr(function, "__name__", type(function).__name__)
-        if not inspect.iscoroutinefunction(function):
+        if not _is_async(function):
             self._refuse("must be an async function")
+        if not (policy.fallback is None or _is_async(policy.fallback)):
+            self._refuse("its fallback must be an async function")
         if policy.timeout_s is not None and policy.timeout_s <= 0:
             self._refuse(f"timeout_s must be above 0, not {policy.timeout_s:g}")
         if policy.retry.attempts < 1:
@@ -244,6 +246,10 @@ def tool(function: Any = None, /, *, name: str = "", **policy: Any) -> Any:
     if function is not None:
         return Step(function, StepPolicy(), kind="tool")
     return lambda function: Step(function, StepPolicy(**policy), kind="tool", name=name)
+
+
+def _is_async(function: object) -> bool:
+    return isinstance(function, Step) or inspect.iscoroutinefunction(function)
 
 
 def _plain(value: object) -> Any:

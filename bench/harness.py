@@ -1,0 +1,151 @@
+"""Measuring contestants side by side and showing the figures.
+
+A case has one figure to measure, always one where less is better, and several
+contestants. The repeats of a case are interleaved, one of each contestant in
+turn, so that a busy moment of the machine hits all alike; the median counts.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass, field
+from importlib import metadata
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+OURS = "hasten"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One figure and who competes in it.
+
+    ``runners`` measure it once, or are a text that says why they cannot.
+    ``goal`` is what ours shall not exceed; ``bare`` names the contestant the
+    others are compared with.
+    """
+
+    name: str
+    unit: str
+    runners: Mapping[str, Callable[[], float] | str]
+    goal: float | None = None
+    bare: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A case and what was measured: a list of figures by contestant, none for one that cannot."""
+
+    case: Case
+    figures: dict[str, list[float]] = field(default_factory=dict)
+
+    def median(self, name: str) -> float | None:
+        """Return the median of one contestant's figures, if it has any."""
+        return median(self.figures[name]) if name in self.figures else None
+
+    def ratio(self, name: str) -> float | None:
+        """Return a contestant's median by that of ``bare``, if both have one."""
+        own, bare = self.median(name), self.median(self.case.bare)
+        return own / bare if own is not None and bare else None
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether our median is within the goal; ``None`` without a goal."""
+        ours, goal = self.median(OURS), self.case.goal
+        return None if goal is None or ours is None else ours <= goal
+
+
+def measure(cases: Sequence[Case], repeats: int) -> list[Measured]:
+    """Measure every case ``repeats`` times, contestants in turn; say on stderr where it is."""
+    results = []
+    with Console(stderr=True).status("") as status:
+        for case in cases:
+            result = Measured(case)
+            for number in range(repeats):
+                for name, runner in case.runners.items():
+                    if isinstance(runner, str):
+                        continue
+                    status.update(f"{case.name}: {name} {number + 1}/{repeats}")
+                    gc.collect()
+                    gc.freeze()
+                    result.figures.setdefault(name, []).append(runner())
+            results.append(result)
+    return results
+
+
+def show(title: str, results: Sequence[Measured]) -> None:
+    """Print a table: a line a case, a column a contestant, with the ratio to the bare one."""
+    names = list(dict.fromkeys(name for result in results for name in result.case.runners))
+    table = Table(title=title)
+    table.add_column("")
+    table.add_column("unit")
+    for name in names:
+        table.add_column(f"{name} {_version(name)}".strip(), justify="right")
+    table.add_column("goal", justify="right")
+    for result in results:
+        cells = [_cell(result, name) for name in names]
+        goal = "" if result.case.goal is None else f"≤ {result.case.goal:g}"
+        mark = {True: " ✓", False: " ✗", None: ""}[result.is_met]
+        table.add_row(result.case.name, result.case.unit, *cells, goal + mark)
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(table)
+    console.print(f"{_machine()}; median of {_repeats(results)}; × is against the bare one")
+
+
+def as_json(name: str, results: Sequence[Measured]) -> str:
+    """Return the figures as JSON, with every repeat."""
+    cases = [
+        {
+            "name": result.case.name,
+            "unit": result.case.unit,
+            "goal": result.case.goal,
+            "is_met": result.is_met,
+            "contestants": {
+                one: {"missing": runner}
+                if isinstance(runner, str)
+                else {
+                    "median": result.median(one),
+                    "ratio": result.ratio(one),
+                    "figures": result.figures[one],
+                }
+                for one, runner in result.case.runners.items()
+            },
+        }
+        for result in results
+    ]
+    found: dict[str, Any] = {"schema": 1, "bench": name, "machine": _machine(), "cases": cases}
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def _cell(result: Measured, name: str) -> str:
+    runner = result.case.runners.get(name, "")
+    if isinstance(runner, str):
+        return runner
+    ratio = result.ratio(name)
+    text = f"{result.median(name):.3g}"
+    return text if ratio is None else f"{text} (×{ratio:.3g})"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version({"hamilton": "sf-hamilton"}.get(name, name))
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _machine() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores"
+
+
+def _repeats(results: Sequence[Measured]) -> int:
+    return max(len(figures) for result in results for figures in result.figures.values())
