@@ -1,7 +1,7 @@
 """The disk tier: one SQLite file, reads merged and writes in batches.
 
 Owns the file's tables, its size and what is dropped from it. Leaves the thread
-that works on it to ``thread``. Rows are found by an integer, the first eight
+that works on it to ``disk_thread``. Rows are found by an integer, the first eight
 bytes of their key; whoever reads checks the envelope's full digest.
 
 A commit outlives the process; the loss of power costs the last commits at most
@@ -26,8 +26,8 @@ from hasten.store.base import (
     StoreSize,
     first_epoch,
 )
+from hasten.store.disk_thread import DiskStoreThread
 from hasten.store.merge import merged_reads
-from hasten.store.thread import StoreThread
 
 if TYPE_CHECKING:
     import sqlite3
@@ -73,7 +73,7 @@ class DiskStore(ByteStore):
         self, path: Path | str, max_bytes: int = 10 << 30, *, deadline_s: float = 1.0
     ) -> None:
         self.max_bytes = max_bytes
-        self._thread = StoreThread(Path(path), deadline_s, self._set_up, self._do_chores)
+        self._thread = DiskStoreThread(Path(path), deadline_s, self._set_up, self._do_chores)
         self._reads = merged_reads(self._fetch)
         self._held_bytes = 0
         self._touched: set[int] = set()
@@ -189,7 +189,7 @@ class DiskStore(ByteStore):
 
     async def close(self) -> None:
         """Do the work that is waiting, then let go of the file."""
-        await self._thread.close()
+        await self._thread.close(self._thread.deadline_s)
 
     def _set_up(self, on: sqlite3.Connection) -> None:
         on.executescript(_SCHEMA)

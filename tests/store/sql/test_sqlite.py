@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, open_sql
-from hasten.store.sql.sqlite import _raw
+from hasten.store.sql.sqlite_thread import raw_connection
 from hasten.testing.sink_contract import run_events, run_record
 from hasten.trace.log import RunFilter
 
@@ -64,7 +64,7 @@ def test_the_event_loop_never_touches_the_database(tmp_path: Path) -> None:
     """Reads and writes run on the store's own thread, and SQLite refuses every other one."""
 
     async def main(store: SqlStore, _sink: SqlSink) -> None:
-        raws = [await store.read(_raw), await store.write(_raw)]
+        raws = [await store.read(raw_connection), await store.write(raw_connection)]
         threads = {await store.read(current_thread), await store.write(current_thread)}
         assert len(threads) == 1
         assert threads.isdisjoint({threading.current_thread()})
@@ -104,7 +104,9 @@ def test_ten_thousand_events_take_few_commits(tmp_path: Path) -> None:
             await sink.append(run_events(run_id, range(first, first + 10), text="x" * 100))
 
     async def main(store: SqlStore, sink: SqlSink) -> None:
-        await store.read(lambda connection: _raw(connection).set_trace_callback(said.append))
+        await store.read(
+            lambda connection: raw_connection(connection).set_trace_callback(said.append)
+        )
         await asyncio.gather(*(write(sink, f"r{number}") for number in range(100)))
 
     path = tmp_path / "runs.db"
@@ -163,12 +165,14 @@ def test_a_full_disk_is_said_and_passes(tmp_path: Path) -> None:
 
     async def main(store: SqlStore, sink: SqlSink) -> None:
         await sink.append(run_events("r1", [1]))
-        await store.read(lambda connection: _raw(connection).execute(limit.format(40)).fetchall())
+        await store.read(
+            lambda connection: raw_connection(connection).execute(limit.format(40)).fetchall()
+        )
         with pytest.raises(StoreUnavailable, match="full"):
             await sink.append(run_events("r1", range(2, 50), text="x" * 100_000))
         await sink.append(run_events("r1", [2]))
         await store.read(
-            lambda connection: _raw(connection).execute(limit.format(10**6)).fetchall()
+            lambda connection: raw_connection(connection).execute(limit.format(10**6)).fetchall()
         )
         await sink.append(run_events("r1", [3], text="x" * 1_000_000))
 
