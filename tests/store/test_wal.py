@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_everybody_gets_their_turn(tmp_path: Path) -> None:
-    """Four that find it new at the same moment all open it, two hundred times over."""
+    """Four that find it new at the same moment all open it, a hundred times over."""
     errors: list[sqlite3.Error] = []
 
     def open_it(path: Path, barrier: threading.Barrier) -> None:
@@ -27,7 +27,7 @@ def test_everybody_gets_their_turn(tmp_path: Path) -> None:
             except sqlite3.Error as error:
                 errors.append(error)
 
-    for number in range(200):
+    for number in range(100):
         path, barrier = tmp_path / f"{number}.db", threading.Barrier(4)
         threads = [threading.Thread(target=open_it, args=(path, barrier)) for _ in range(4)]
         for thread in threads:

@@ -24,7 +24,13 @@ from hasten.testing.server import StoreServer, free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SETTINGS = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
+_SETTINGS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_connections=60",
+    "autovacuum=off",
+)
 
 
 class PostgresServer(StoreServer):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hasten.testing.postgres import PostgresServer
 
-HASTY = SqlPolicy(connect_s=0.3, call_s=0.3, rest_s=0.0)
+HASTY = SqlPolicy(connect_s=1.0, call_s=1.0, rest_s=0.0)
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ def test_a_frozen_server_costs_the_deadline(postgres_server: PostgresServer) -> 
 
 def test_a_frozen_server_costs_one_deadline_for_all(postgres_server: PostgresServer) -> None:
     """Once one call has waited in vain, the others are told at once."""
-    policy = SqlPolicy(connect_s=0.3, call_s=0.3, rest_s=60.0)
+    policy = SqlPolicy(connect_s=1.0, call_s=1.0, rest_s=600.0)
 
     async def main() -> None:
         url = postgres_server.new_database()

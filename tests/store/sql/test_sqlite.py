@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-HASTY = SqlPolicy(call_s=0.2, rest_s=0.0)
+HASTY = SqlPolicy(call_s=0.5, rest_s=0.0)
 
 
 @asynccontextmanager
@@ -269,11 +269,11 @@ def test_pruning_to_a_size_shrinks_the_file(tmp_path: Path) -> None:
 
 WRITER = """
 import asyncio, sys
-from hasten.store.sql import SqlSink, open_sql
+from hasten.store.sql import SqlPolicy, SqlSink, open_sql
 from hasten.testing.sink_contract import run_events
 
 async def main(url, run_id, count):
-    store = await open_sql(url)
+    store = await open_sql(url, SqlPolicy(call_s=60.0))
     sink = SqlSink(store)
     for first in range(1, count, 5):
         await sink.append(run_events(run_id, range(first, first + 5), text="x" * 1000))
