@@ -47,13 +47,14 @@ def serve(
         settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
         where = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}"
         model_name = settings.model or "the simulated model (no key needed, nothing leaves here)"
-        err.print(f"[bold]Hasten[/bold] on {where}:{settings.port}  ·  {model_name}")
-        err.print(f"[dim]console /  ·  API docs /docs  ·  state in {settings.home}[/dim]")
+        err.print(f"[bold]Hasten[/bold] on {where}:{settings.port}", soft_wrap=True)
+        err.print(f"[dim]{model_name}; state in {settings.home}[/dim]", soft_wrap=True)
         _granian(settings).serve(target_loader=functools.partial(_load, settings))
 
 
 def _load(settings: Settings, *_args: Any, **_kwargs: Any) -> Any:
     """Build the application inside the worker process; its log goes to standard output."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(message)s", stream=sys.stdout, force=True
     )
