@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from hasten.serve.apps import router as apps_router
 from hasten.serve.console import add_console
+from hasten.serve.docs import add_docs
 from hasten.serve.guard import Guard
 from hasten.serve.health import router as health_router
 from hasten.serve.problems import add_problems
@@ -56,6 +57,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     for router in (apps_router, runs_router, health_router):
         app.include_router(router)
     add_console(app)
+    add_docs(app)
     return Guard(app, settings)
 
 

@@ -36,7 +36,7 @@ STATUS: Mapping[type[errors.HastenError], int] = {
     errors.RateLimited: 503,
     errors.StepError: 502,
     errors.ModelError: 502,
-    errors.StoreUnavailable: 503,
+    errors.StoreError: 503,
     errors.HastenError: 500,
 }
 """The status of an error is that of its nearest class here."""
