@@ -8,7 +8,7 @@ the clauses that suit sections of one kind.
 Places: ``{topic}`` what the section is about, ``{few}`` a small number,
 ``{share}`` a percentage, ``{period}`` a stretch of time, ``{value}`` and
 ``{label}`` a fact from the prompt, ``{clause}`` a clause (``{Clause}`` begins
-the sentence).
+the sentence). ``OFFERS`` are whole phrases for JSON.
 """
 
 from __future__ import annotations
@@ -395,13 +395,13 @@ FACT_FRAMES: tuple[str, ...] = (
     "Given {value} ({label}), {clause}.",
     "With {value} noted under {label}, {clause}.",
     "{Clause}; {value} ({label}) points the same way.",
-    "Under {label} you named {value}, and {clause}.",
+    "Under {label} stands {value}, and {clause}.",
     "Read next to {value} ({label}), the conclusion is plain: {clause}.",
-    "{Clause}, which fits what you wrote under {label}: {value}.",
-    "Because {label} was answered with {value}, {clause}.",
+    "{Clause}, which fits {value} under {label}.",
+    "With {label} summed up as {value}, {clause}.",
     "{Value} is what stands under {label}, so {clause}.",
     "The entry for {label}, {value}, matters here: {clause}.",
-    "{Clause}, all the more with {value} as the answer to {label}.",
+    "{Clause}, all the more with {value} under {label}.",
     "Starting from {value} ({label}), {clause}.",
     "If {value} ({label}) is taken seriously, {clause}.",
 )
@@ -453,3 +453,19 @@ PERIODS: tuple[str, ...] = (
 FEW: tuple[str, ...] = ("three", "four", "five", "six", "seven", "eight", "ten", "twelve")
 
 SHARES: tuple[str, ...] = ("10 %", "15 %", "20 %", "25 %", "30 %", "35 %", "40 %", "60 %")
+
+OFFERS: tuple[str, ...] = (
+    "Answers the questions that customers ask most and passes on the rest with a summary",
+    "Sets up a working start in an afternoon and keeps it in order month by month",
+    "Finds the repeated steps in a week of work and takes over the dullest of them",
+    "Checks each order, message or booking against simple rules and flags the odd ones",
+    "Turns scattered notes into one clear page that a whole team can work from",
+    "Collects what customers say in one place and suggests the next reply",
+    "Watches dates, renewals and deadlines and reminds the right person in time",
+    "Prepares quotes and follow-ups so that no enquiry is left without an answer",
+    "Gives a small team a weekly report that says what changed and why",
+    "Brings together people who need an hour of help and somebody who has done it before",
+    "Replaces three spreadsheets and a reminder with one list that keeps itself up to date",
+    "Shows newcomers the first ten steps and looks over their work after each of them",
+)
+"""What a product does, for fields that ask for it."""

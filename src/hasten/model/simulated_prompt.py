@@ -27,7 +27,7 @@ MAX_VALUE_CHARS = 72
 """A longer value is quoted up to a word boundary."""
 
 _LINE = re.compile(
-    r"^[ \t]*(?:[-*•] |\d+[.)] )?([A-Z][\w &/'()-]{1,39}):[ \t]+([^\s{[].*)$", re.MULTILINE
+    r"^[ \t]*(?:[-*•] |\d+[.)] )?([A-Z][\w &/()-]{1,39}):[ \t]+([^\s{[].*)$", re.MULTILINE
 )
 _JSON = re.compile(r'"([A-Za-z]\w{1,39})"\s*:\s*(?:"([^"\\\n]{2,400})"|(-?\d[\d.]*))')
 _QUOTED = r"""(?<!\w)['"‘“`](?P<{0}>\S[^\n]{{1,79}}?)['"’”`](?!\w)"""
@@ -98,14 +98,28 @@ def words_in(turn: str) -> int | None:
 
 
 def shorten(value: str, limit: int = MAX_VALUE_CHARS) -> str:
-    """Cut ``value`` at a clause or word boundary so that it can be quoted inside a sentence."""
+    """Cut a long ``value`` so that it can be quoted inside a sentence.
+
+    At the colon after its name if it has one, else at a clause or a word.
+    """
     plain = " ".join(value.replace("**", "").replace("`", "").split()).strip(" .;,\"'")
     if len(plain) <= limit:
         return plain
+    named = plain.find(": ")
+    if 0 < named <= limit // 2:
+        return plain[:named]
     cut = plain[: limit + 1]
     clause = max(cut.rfind(mark) + len(mark) for mark in (", ", "; ", ". ", "? ", " – "))
     end = clause if clause > limit // 3 else max(cut.rfind(" "), limit // 2)
-    return cut[:end].rstrip(" .;,–-")
+    return _closed(cut[:end]).rstrip(" .;,–-")
+
+
+def _closed(cut: str) -> str:
+    """Return ``cut`` without a parenthesis or quotation that the cut left open."""
+    for opening, closing in ("()", "“”"):
+        if cut.count(opening) > cut.count(closing):
+            cut = cut[: cut.rindex(opening)]
+    return cut
 
 
 def _label(label: str) -> str:

@@ -136,7 +136,7 @@ class Prose:
         places = {"clause": clause, "Clause": _capital(clause), "period": self._pick(PERIODS)}
         if fact is not None:
             value = fact.value
-            if _count(value) >= _QUOTE_FROM_WORDS:
+            if _count(value) >= _QUOTE_FROM_WORDS and "“" not in value:
                 value = f"“{value}”"
             places |= {"label": fact.label, "value": value, "Value": _capital(value)}
         return places

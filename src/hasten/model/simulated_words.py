@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from hasten.model.simulated_pattern import matching
+from hasten.model.simulated_phrases import OFFERS
 from hasten.model.simulated_prompt import Fact, words_in
 from hasten.model.simulated_text import Prose
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping, Sequence
 
-_SHORT = re.compile(r"(^|_)(name|title|label|brand|product|idea|company|competitor)s?$")
+_SHORT = re.compile(r"(^|_)(name|title|label|brand|idea|company|competitor)s?$")
+_OFFER = re.compile(r"(^|_)(offer|pitch|tagline|product|solution|service|value_proposition)s?$")
+_ABOUT = re.compile(r"interest|area|focus|industry|field|topic|product|market|company")
 _LONG = re.compile(r"summary|description|analysis|report|text|content|message|detail|body")
 _WORDS_USUAL, _WORDS_LONG = 14, 28
 _STRETCHES = 40
+_SHORT_CHARS = 32
 
 _RANGES: tuple[tuple[str, float, float], ...] = (
     (r"probability|confidence|fraction|ratio|likelihood", 0.2, 0.9),
@@ -64,6 +68,8 @@ class Words:
     def __init__(self, facts: Sequence[Fact], rng: random.Random) -> None:
         self._facts = facts
         self._rng = rng
+        self._short = [fact for fact in facts if len(fact.value) <= _SHORT_CHARS]
+        self._offers: list[str] = []
         self._prose: dict[str, Prose] = {}
 
     def one_of(self, allowed: Sequence[Any], name: str) -> Any:
@@ -132,19 +138,26 @@ class Words:
                 return make(self._rng)
         if _SHORT.search(lowered):
             return self._name()
+        if _OFFER.search(lowered):
+            return self._offer()
         description = f"{schema.get('title', '')} {schema.get('description', '')}"
         usual = _WORDS_LONG if _LONG.search(lowered) else _WORDS_USUAL
         return self._prose_on(name).write(words_in(description) or usual)
 
     def _prose_on(self, name: str) -> Prose:
         topic = f"the {_plain(name) or 'matter at hand'}"
-        return self._prose.setdefault(topic, Prose(topic, self._facts, self._rng))
+        return self._prose.setdefault(topic, Prose(topic, self._short, self._rng))
 
     def _name(self) -> str:
-        """Invent a name; some of them carry a word of a fact."""
-        short = [fact.value.split()[0] for fact in self._facts if fact.value[:1].isalpha()]
-        first = self._rng.choice([*short, *self._rng.sample(_FIRST, len(_FIRST) // 2)])
+        """Invent a name; some of them carry a word of what the prompt is about."""
+        about = [fact.value.split()[0] for fact in self._short if _ABOUT.search(fact.label)]
+        first = self._rng.choice([*about, *self._rng.sample(_FIRST, len(_FIRST) // 2)])
         return f"{first.strip(',;:')} {self._rng.choice(_SECOND)}"
+
+    def _offer(self) -> str:
+        """Say what a product does, each time another."""
+        self._offers = self._offers or self._rng.sample(OFFERS, len(OFFERS))
+        return self._offers.pop()
 
     def _fitted(self, text: str, name: str, least: float, most: float) -> str:
         while len(text) < least:
