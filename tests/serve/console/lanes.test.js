@@ -7,6 +7,7 @@ const span = (id, parentId, kind, name, startS, endS, attributes = {}) => ({ id,
 
 const RUN = {
   lastS: 10,
+  critical: [5, 7],
   spans: [
     span(1, null, "run", "demo", 0, 10),
     span(2, 1, "step", "profile_analysis", 0, 4, { phase: "profile" }),
@@ -21,7 +22,7 @@ const RUN = {
 };
 
 test("tools, model calls and bare steps are bars; what is inside a tool, too short or no work is not", () => {
-  const bars = barsOf(RUN, new Set([4]));
+  const bars = barsOf(RUN);
   assert.deepEqual(
     bars.map((bar) => [bar.id, bar.label, bar.phase, bar.isCritical]),
     [

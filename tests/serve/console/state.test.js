@@ -9,6 +9,7 @@ import {
   spanPhase,
   speedup,
   takeMessage,
+  takeTrace,
   totals,
 } from "../../../src/hasten/serve/console/static/state.js";
 
@@ -65,6 +66,21 @@ test("text grows by section and finds its phase from the model call that writes 
   assert.ok(Math.abs(run.firstTextS - 0.4) < 1e-6);
   assert.equal(spanPhase(run, run.spans[2]), "first");
   assert.equal(spanPhase(run, run.spans[0]), "");
+});
+
+test("text that is replaced is gone", () => {
+  const run = all([
+    begun(),
+    { event: "text", data: { section: "Core", text: "Hel", at_s: T0 + 1 } },
+    { event: "text.replaced", data: { section: "Core", text: "Good day", at_s: T0 + 2 } },
+    { event: "text", data: { section: "Core", text: ".", at_s: T0 + 3 } },
+  ]);
+  assert.deepEqual(run.texts.map((one) => one.text), ["Good day."]);
+  assert.equal(run.firstTextS, 1);
+});
+
+test("the critical path is the server's", () => {
+  assert.deepEqual(takeTrace(all([begun()]), { critical_path: [1, 3], spans: [] }).critical, [1, 3]);
 });
 
 test("without streamed text the first output is the first text", () => {

@@ -64,7 +64,7 @@ async function followed(connections) {
     signal: new AbortController().signal,
     sleep: async (delayMs) => void seen.sleptMs.push(delayMs),
   });
-  await done.catch((error) => (seen.error = error));
+  seen.runId = await done.catch((error) => void (seen.error = error));
   return seen;
 }
 
@@ -72,11 +72,12 @@ test("a stream that ends early is taken up after the last id, at the pace the se
   const seen = await followed([
     response(['retry: 70\n\nid: 1\ndata: {"n":1}\n\nid: 2\ndata: {"n":2}\n\ndata: {"n"']),
     new TypeError("refused"),
-    response(['id: 3\ndata: {"complete":true}\n\nid: 4\ndata: {"n":4}\n\n']),
+    response(['id: 3\ndata: {"complete":true,"run_id":"r"}\n\nid: 4\ndata: {"n":4}\n\n']),
   ]);
   assert.equal(seen.error, undefined);
   assert.deepEqual(seen.ids, ["", "2", "2"]);
-  assert.deepEqual(seen.messages, [{ n: 1 }, { n: 2 }, { complete: true }]);
+  assert.deepEqual(seen.messages, [{ n: 1 }, { n: 2 }, { complete: true, run_id: "r" }]);
+  assert.equal(seen.runId, "r");
   assert.deepEqual(seen.connection, [true, false, false, true]);
   assert.deepEqual(seen.sleptMs, [70, 140]);
 });

@@ -16,12 +16,14 @@ const LANE_GAP_PX = 10;
 
 /**
  * The bars of a run: its tools, its model calls, and the steps that have neither and
- * take time. A tool's own model calls are part of the tool.
+ * take time. A tool's own model calls are part of the tool, on the critical path as well.
  */
-export function barsOf(run, critical) {
+export function barsOf(run) {
   const shown = run.spans.filter((span) => span.kind === "tool" || (span.kind === "model" && !inTool(run, span)));
   const covered = new Set(shown.flatMap((span) => ancestors(run, span).map((one) => one.id)));
   const steps = run.spans.filter((span) => span.kind === "step" && !covered.has(span.id) && isSeen(run, span));
+  const onPath = run.spans.filter((span) => run.critical.includes(span.id));
+  const critical = new Set(onPath.flatMap((span) => [span, ...ancestors(run, span)].map((one) => one.id)));
   return [...shown, ...steps].map((span) => ({
     ...span,
     label: labelOf(run, span),

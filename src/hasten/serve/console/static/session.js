@@ -6,8 +6,8 @@
  */
 
 import { useCallback, useEffect, useReducer, useRef } from "./dom.js";
-import { cancelRun, existingRun, newRun } from "./api.js";
-import { isOver, NEW_RUN, takeMessage } from "./state.js";
+import { cancelRun, existingRun, newRun, showRun } from "./api.js";
+import { isOver, NEW_RUN, takeMessage, takeTrace } from "./state.js";
 import { follow } from "./stream.js";
 
 /** No race yet. */
@@ -29,6 +29,7 @@ export function takeAction(race, action) {
 
 const TAKEN = {
   message: (run, { message, receivedMs }) => takeMessage(run, message, receivedMs),
+  trace: (run, { trace }) => takeTrace(run, trace),
   connection: (run, { isUp }) => ({ ...run, isConnected: isUp }),
   fail: (run, { error }) => ({ ...run, status: run.runId ? "lost" : "failed", error: { message: error.message } }),
 };
@@ -48,7 +49,9 @@ export function useRace() {
         signal: stop.signal,
         onMessage: (message) => tell("message", { message, receivedMs: performance.now() }),
         onConnection: (isUp) => tell("connection", { isUp }),
-      }).catch((error) => stop.signal.aborted || tell("fail", { error }));
+      })
+        .then((runId) => runId && tellTrace(runId, tell))
+        .catch((error) => stop.signal.aborted || tell("fail", { error }));
     }
   }, []);
 
@@ -74,6 +77,9 @@ export function useRace() {
   useAddress(runs);
   return { runs, problem: race.problem, begin, open, clear, cancel };
 }
+
+/** Asks for the whole trace of a run that is over; without it no bar is marked as critical. */
+const tellTrace = (runId, tell) => showRun(runId).then((trace) => tell("trace", { trace }), () => {});
 
 /** Keeps the ids of the race in the address, so that reloading or sharing it finds the runs again. */
 function useAddress(runs) {

@@ -17,6 +17,7 @@ export const NEW_RUN = Object.freeze({
   status: "starting",
   isConnected: true,
   spans: [],
+  critical: [],
   texts: [],
   outputs: [],
   phases: {},
@@ -49,6 +50,9 @@ export function takeMessage(run, { event, data }, receivedMs) {
   return { ...next, anchorS };
 }
 
+/** Takes what only the whole trace tells, as the server worked it out: the ids of the spans on the critical path. */
+export const takeTrace = (run, trace) => ({ ...run, critical: trace.critical_path });
+
 /** Seconds the run has taken by `nowMs` on the page's clock. */
 export function elapsedS(run, nowMs) {
   if (run.endS !== null) return run.endS;
@@ -79,15 +83,9 @@ const READERS = {
     return { ...run, spans, lastS };
   },
 
-  text(run, data) {
-    const atS = data.at_s === undefined ? run.lastS : data.at_s - run.startedS;
-    const lastS = Math.max(run.lastS, atS);
-    const known = run.texts.findIndex((one) => one.section === data.section);
-    const before = run.texts[known];
-    const text = { section: data.section, phase: phaseOf(run, data), text: (before?.text ?? "") + data.text };
-    const texts = known < 0 ? [...run.texts, text] : run.texts.with(known, text);
-    return { ...run, texts, lastS, firstTextS: run.firstTextS ?? atS };
-  },
+  text: (run, data) => withText(run, data, (before) => before + data.text),
+
+  "text.replaced": (run, data) => withText(run, data, () => data.text),
 
   degraded: (run, data) => ({ ...run, degraded: [...run.degraded, data] }),
 
@@ -114,6 +112,14 @@ const READERS = {
     return { ...run, ...ended, spans, endS };
   },
 };
+
+function withText(run, data, change) {
+  const atS = data.at_s - run.startedS;
+  const known = run.texts.findIndex((one) => one.section === data.section);
+  const text = { section: data.section, phase: phaseOf(run, data), text: change(run.texts[known]?.text ?? "") };
+  const texts = known < 0 ? [...run.texts, text] : run.texts.with(known, text);
+  return { ...run, texts, lastS: Math.max(run.lastS, atS), firstTextS: run.firstTextS ?? atS };
+}
 
 const doneOf = (run) => Object.fromEntries(Object.entries(run.phases).filter(([, status]) => status === "done"));
 

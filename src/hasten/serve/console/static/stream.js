@@ -68,7 +68,8 @@ export async function* messagesOf(body) {
 }
 
 /**
- * Follows a run to its last message and calls `onMessage({event, data})` with each.
+ * Follows a run to its last message, calls `onMessage({event, data})` with each,
+ * and resolves to the run's id, or to nothing when it was aborted.
  *
  * `connect(lastId)` opens a connection: it resolves to a response, or rejects
  * with an error whose `isFinal` says that asking again is no use.
@@ -80,9 +81,10 @@ export async function follow(connect, { onMessage, onConnection, signal, sleep =
     try {
       const response = await connect(state.lastId);
       onConnection(true);
-      if (await readAll(response, state, onMessage)) return;
+      const last = await readAll(response, state, onMessage);
+      if (last) return last.run_id;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return undefined;
       if (error.isFinal) throw error;
     }
     state.fruitless += 1;
@@ -90,9 +92,10 @@ export async function follow(connect, { onMessage, onConnection, signal, sleep =
     onConnection(false);
     await sleep(Math.min(state.retryMs * 2 ** (state.fruitless - 1), RETRY_MOST_MS), signal);
   }
+  return undefined;
 }
 
-/** Reads one connection to its end; returns whether the run is over. */
+/** Reads one connection to its end; returns the run's last message if it came. */
 async function readAll(response, state, onMessage) {
   for await (const message of messagesOf(response.body)) {
     if (message.retryMs !== undefined) {
@@ -103,9 +106,9 @@ async function readAll(response, state, onMessage) {
     state.fruitless = 0;
     const data = JSON.parse(message.data);
     onMessage({ event: message.event, data });
-    if (data.complete === true) return true;
+    if (data.complete === true) return data;
   }
-  return false;
+  return null;
 }
 
 function wait(delayMs, signal) {

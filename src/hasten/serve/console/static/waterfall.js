@@ -1,7 +1,6 @@
 /** A run drawn as a live waterfall: bars in lanes, phase by phase, on an axis that runs share. */
 
 import { html, useLayoutEffect, useMemo, useRef, useState } from "./dom.js";
-import { criticalPath } from "./critical.js";
 import { number, seconds, title, words } from "./format.js";
 import { barsOf, groupsOf, layOut } from "./lanes.js";
 import { elapsedS, isOver } from "./state.js";
@@ -24,12 +23,7 @@ export function useWidth() {
 
 /** The bars of a run by phase; worked out again only when a span began or ended. */
 function useGroups(run, phases) {
-  return useMemo(() => groupsOfRun(run, phases), [run.spans, run.status, phases]);
-}
-
-function groupsOfRun(run, phases) {
-  const critical = isOver(run) ? criticalPath(run.spans) : new Set();
-  return groupsOf(barsOf(run, critical), phases);
+  return useMemo(() => groupsOf(barsOf(run), phases), [run.spans, run.critical, phases]);
 }
 
 /** Where everything of a run goes; `nowS` is how far it is, `endS` and `widthPx` are the shared axis. */
@@ -38,8 +32,8 @@ export function usePlans(runs, { phases, nowMs, endS, widthPx }) {
   const scale = (valueS) => (valueS / endS) * widthPx;
   return runs.map((run) => {
     const held = known.current.get(run.mode);
-    const groups = held?.spans === run.spans && held.status === run.status ? held.groups : groupsOfRun(run, phases);
-    known.current.set(run.mode, { spans: run.spans, status: run.status, groups });
+    const groups = held?.spans === run.spans && held.critical === run.critical ? held.groups : groupsOf(barsOf(run), phases);
+    known.current.set(run.mode, { spans: run.spans, critical: run.critical, groups });
     const nowS = elapsedS(run, nowMs);
     return {
       run,
@@ -52,7 +46,7 @@ export function usePlans(runs, { phases, nowMs, endS, widthPx }) {
 /** `plan` is one of `usePlans`, `axis` is `{scale, ticks, widthPx}`, `lanePx` the height of a lane. */
 export function Waterfall({ plan, axis, lanePx }) {
   const { run, groups, nowS } = plan;
-  const state = isOver(run) ? "over" : "live";
+  const state = isOver(run) ? `over ${run.critical.length ? "weighed" : ""}` : "live";
   const parts = groups.map((group) => `${group.title}, ${group.bars.length} parts`).join("; ");
   return html`
     <div class="waterfall ${state}" role="img" aria-label="Waterfall of ${words(run.mode)}: ${parts || "nothing yet"}">
