@@ -8,6 +8,7 @@ const model = (section) => ({ kind: "model", attributes: { section } });
 
 const RUN = {
   runId: "run_1",
+  status: "running",
   mode: "hasten",
   isSimulated: true,
   endS: 23.9,
@@ -27,6 +28,7 @@ const RUN = {
 test("a finished part shows its output, one under way its sections in the order they were begun", () => {
   const parts = partsOf(RUN, PHASES);
   assert.deepEqual(parts.map((part) => [part.title, part.isDone]), [["Profile", true], ["Ideas", false], ["Fourth", true]]);
+  assert.ok(partsOf({ ...RUN, status: "cancelled" }, PHASES).every((part) => part.isDone));
   assert.deepEqual(parts[0].blocks.map((block) => block.text), ["# Whole"]);
   assert.deepEqual(parts[1].blocks.map((block) => block.text), ["## Hello\n\nHi.", "## Closing\n\nBye."]);
   assert.match(parts[2].blocks[0].text, /^```json\n\{\n {2}"a": 1\n\}\n```$/);

@@ -1,6 +1,7 @@
 /** From a run's texts and outputs to the parts of its report. Pure; report.js draws them. */
 
 import { seconds, title, words } from "./format.js";
+import { isOver } from "./state.js";
 
 /**
  * The parts of a report, one per phase that has anything to read, in the order of
@@ -13,7 +14,7 @@ export function partsOf(run, phases) {
     .map((phase) => {
       const outputs = run.outputs.filter((one) => one.phase === phase);
       const blocks = outputs.length ? outputs.map(outputBlock) : sectionBlocks(run, phase);
-      return { phase, title: phases[phase] ?? title(phase || "text"), isDone: outputs.length > 0, blocks };
+      return { phase, title: phases[phase] ?? title(phase || "text"), isDone: outputs.length > 0 || isOver(run), blocks };
     })
     .filter((part) => part.blocks.length);
 }
