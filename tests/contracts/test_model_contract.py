@@ -1,0 +1,133 @@
+"""Every model keeps the contract: from a script, simulated, over HTTP, inside its chain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from hasten import virtual
+from hasten.errors import ModelUnavailable
+from hasten.model.chain import ChainPolicy, build_chain
+from hasten.model.openai import OpenAIModel
+from hasten.model.simulated import SimProfile, SimulatedModel
+from hasten.serve.sim import create_sim_app
+from hasten.testing.faults import FaultyModel, slow
+from hasten.testing.http import serving
+from hasten.testing.model import FakeModel
+from hasten.testing.model_contract import (
+    ANSWERING_CLAUSES,
+    ASK,
+    CLAUSES,
+    a_whole_answer_says_stop,
+    foreign_errors_stay_inside,
+    the_pieces_are_the_answer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from hasten.model.base import Chunk, Model, Request, Response
+    from hasten.testing.model_contract import Clause
+
+FAST = SimProfile(ttft_s=0.02, prefill_tokens_per_s=1e6, decode_tokens_per_s=1e5)
+
+every_clause = pytest.mark.parametrize(
+    "clause", CLAUSES + ANSWERING_CLAUSES, ids=lambda clause: clause.__name__
+)
+
+
+@pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.__name__)
+def test_fake(clause: Clause) -> None:
+    """The scripted model, in virtual time."""
+    virtual.run(clause(FakeModel("one two three", first_s=1.0, piece_s=0.1)))
+
+
+@every_clause
+@pytest.mark.parametrize("seed", range(3))
+def test_simulated(clause: Clause, seed: int) -> None:
+    """The simulated model, in virtual time with tasks interleaved differently."""
+    virtual.run(clause(SimulatedModel()), seed=seed)
+
+
+@every_clause
+def test_chain(clause: Clause) -> None:
+    """Retried, limited, traced and slow: wrappers take nothing away."""
+    wire = FaultyModel(SimulatedModel(), slow(0.5))
+    virtual.run(clause(build_chain(wire, ChainPolicy(concurrency=2))))
+
+
+@every_clause
+def test_openai_wire(clause: Clause) -> None:
+    """The OpenAI wire against the simulated endpoint, over real sockets."""
+
+    async def main() -> None:
+        async with serving(create_sim_app(FAST)) as url:
+            model = OpenAIModel(base_url=f"{url}/v1", model="sim-standard")
+            try:
+                await clause(model)
+            finally:
+                await model.close()
+
+    asyncio.run(main())
+
+
+class _Endless(FakeModel):
+    """Breaks its word: no last chunk."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        async for chunk in super().stream(request):
+            if chunk.response is None:
+                yield chunk
+
+
+class _Leaky(FakeModel):
+    """Breaks its word: a foreign error comes out."""
+
+    async def complete(self, request: Request) -> Response:
+        if request.schema:
+            raise KeyError(request.schema)
+        return await super().complete(request)
+
+
+class _Stuttering(FakeModel):
+    """Breaks its word: says each piece twice."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        async for chunk in super().stream(request):
+            yield chunk
+            if chunk.text:
+                yield chunk
+
+
+@pytest.mark.parametrize(
+    ("model", "clause"),
+    [
+        (_Endless("one two"), the_pieces_are_the_answer),
+        (_Leaky("one two"), foreign_errors_stay_inside),
+        (_Stuttering("one two"), the_pieces_are_the_answer),
+        (FakeModel(ModelUnavailable("gone")), a_whole_answer_says_stop),
+    ],
+)
+def test_the_contract_catches_who_breaks_it(model: Model, clause: Clause) -> None:
+    """A clause that nobody could break would say nothing."""
+    with pytest.raises((AssertionError, KeyError, ModelUnavailable)):
+        virtual.run(clause(model))
+
+
+def test_the_wire_knows_a_simulated_answer() -> None:
+    """Over HTTP too an answer says that it is simulated."""
+
+    async def main() -> None:
+        async with serving(create_sim_app(FAST)) as url:
+            model = OpenAIModel(base_url=f"{url}/v1", model="gpt-4o")
+            response = await model.complete(ASK)
+            assert response.simulated
+            assert response == await SimulatedModel(FAST).complete(
+                msgspec.structs.replace(ASK, model="gpt-4o")
+            )
+            await model.close()
+
+    asyncio.run(main())
