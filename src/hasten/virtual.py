@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EPOCH_S = 1_767_225_600.0
-"""Where ``now()`` starts in virtual time: 2026-01-01T00:00:00Z, the same for every run."""
+"""Where ``now()`` starts unless told otherwise: 2026-01-01T00:00:00Z."""
 
 
 class VirtualDeadlock(RuntimeError):
@@ -125,25 +125,32 @@ class VirtualLoop(base_events.BaseEventLoop):
 
 
 class VirtualClock(Clock):
-    """The clock of a ``VirtualLoop``: its time is the loop's, its speed is 1."""
+    """The clock of a ``VirtualLoop``: its time is the loop's, counted from ``epoch_s``."""
 
     kind = "virtual"
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, epoch_s: float = EPOCH_S) -> None:
         super().__init__()
         self.loop = loop
+        self.epoch_s = epoch_s
 
     def monotonic(self) -> float:
         """Return virtual seconds since the loop was made."""
         return self.loop.time()
 
     def now(self) -> float:
-        """Return virtual seconds since the Unix epoch, counted from ``EPOCH_S``."""
-        return EPOCH_S + self.loop.time()
+        """Return virtual seconds since the Unix epoch."""
+        return self.epoch_s + self.loop.time()
 
 
-def run(main: Coroutine[Any, Any, T], *, seed: int = 0, shuffle: bool = True) -> T:
-    """Run ``main`` in virtual time and return its value.
+def run(
+    main: Coroutine[Any, Any, T],
+    *,
+    seed: int = 0,
+    shuffle: bool = True,
+    epoch_s: float = EPOCH_S,
+) -> T:
+    """Run ``main`` in virtual time, which starts at ``epoch_s``, and return its value.
 
     Tasks it leaves behind are cancelled and awaited, as ``asyncio.run`` does.
     Raises what ``main`` raises, and ``VirtualDeadlock`` when nothing can go on.
@@ -153,7 +160,7 @@ def run(main: Coroutine[Any, Any, T], *, seed: int = 0, shuffle: bool = True) ->
         message = "virtual.run() cannot be called from a running event loop; use a thread"
         raise RuntimeError(message)
     loop = VirtualLoop(seed, shuffle=shuffle)
-    with use_clock(VirtualClock(loop)):
+    with use_clock(VirtualClock(loop, epoch_s)):
         try:
             return loop.run_until_complete(main)
         finally:

@@ -79,13 +79,16 @@ def start_run(
 def run_virtually(
     app: App, inputs: Mapping[str, Any], mode: str | None, *, sink: Sink, seed: int = 0
 ) -> Outcome:
-    """Run ``app`` on the simulated model in virtual time, to its end; ``sink`` is a memory sink."""
+    """Run ``app`` on the simulated model in virtual time, to its end; ``sink`` is a memory sink.
+
+    Its time starts now, so that the run takes its place among those kept.
+    """
 
     async def main() -> Outcome:
         options = RunOptions(app=app.name, mode=mode or app.default_mode, sink=sink, simulated=True)
         return await start_run(app, inputs, simulated_model(app), mode, options).outcome()
 
-    return virtual.run(main(), seed=seed)
+    return virtual.run(main(), seed=seed, epoch_s=current_clock().now())
 
 
 class Runtime:
@@ -107,7 +110,7 @@ class Runtime:
     @classmethod
     async def open(cls, settings: Settings, apps: Mapping[str, App] | None = None) -> Self:
         """Open the stores and bring their schema up to date."""
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         sql = await open_sql(settings.runs_url)
         return cls(settings, find_apps() if apps is None else apps, sql)
 
