@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hasten.model.base import Request
 
 _BURST_S = 1.0
+_MAX_FAILURES = 10_000
 _ROUNDING_S = 1e-9
 
 
@@ -152,6 +153,8 @@ class SimulatedModel(Model):
         pace = 1.0 + self.profile.jitter * luck.uniform(-1.0, 1.0)
         breaks_after = None
         if luck.random() < self.profile.error_rate:
+            if len(self._failures) >= _MAX_FAILURES:
+                self._failures.clear()
             self._failures[digest] += 1
             breaks_after = max(0.0, luck.uniform(-1.0, 1.0)) * response.usage.tokens_out
         else:

@@ -16,7 +16,7 @@ from hasten.errors import ModelError
 from hasten.model.base import Chunk, Model, Response, Usage, count_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from hasten.model.base import Request
 
@@ -66,23 +66,29 @@ class FakeModel(Model):
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Give the next answer, a word at a time."""
         answer = self._next(request)
-        self._enter()
+        self.open_calls += 1
+        self.most_open = max(self.most_open, self.open_calls)
         try:
-            await current_clock().sleep(self._first_s)
-            if isinstance(answer, ModelError):
-                raise answer
-            for number, piece in enumerate(re.findall(r"\s*\S+|\s+", answer.text)):
-                if number:
-                    await current_clock().sleep(self._piece_s)
-                yield Chunk(text=piece)
-            if isinstance(answer, BrokenAnswer):
-                raise answer.error
-            yield Chunk(response=answer)
+            async for chunk in self._pieces(answer):
+                yield chunk
         except GeneratorExit:
             self.left += 1
             raise
         finally:
             self.open_calls -= 1
+        if isinstance(answer, Response):
+            yield Chunk(response=answer)
+
+    async def _pieces(self, answer: Response | BrokenAnswer | ModelError) -> AsyncIterator[Chunk]:
+        await current_clock().sleep(self._first_s)
+        if isinstance(answer, ModelError):
+            raise answer
+        for number, piece in enumerate(re.findall(r"\s*\S+|\s+", answer.text)):
+            if number:
+                await current_clock().sleep(self._piece_s)
+            yield Chunk(text=piece)
+        if isinstance(answer, BrokenAnswer):
+            raise answer.error
 
     async def close(self) -> None:
         """Remember that it was closed."""
@@ -99,7 +105,3 @@ class FakeModel(Model):
         tokens_in = sum(count_tokens(turn.content) for turn in request.messages)
         usage = Usage(tokens_in, count_tokens(answer))
         return Response(text=answer, model=request.model or self.name, usage=usage, simulated=True)
-
-    def _enter(self) -> None:
-        self.open_calls += 1
-        self.most_open = max(self.most_open, self.open_calls)
