@@ -29,7 +29,6 @@ def test_a_phase_adds_up_what_is_below_it_and_what_names_it() -> None:
         start_s=START_S,
         end_s=START_S + 9,
         critical_ms=5_000,
-        steps=1,
         llm_calls=2,
         tool_calls=1,
         tool_breakdown={"risks": 2_000},

@@ -33,7 +33,7 @@ def baseline() -> Trace:
         (4, "tool", "trends", 18.5, 25.2, {"params": {"interest_area": "AI / Automation"}}),
         (4, "tool", "rivals", 25.2, 30.4, {"params": {"interest_area": "AI"}, "cache_hit": True}),
         (4, "model", "sim", 30.4, 52.1, {}),
-        (1, "storage", "read files", 52.2, 52.45, {"phase": "file_io"}),
+        (1, "step", "read files", 52.2, 52.45, {"phase": "file_io"}),
         (1, "storage", "save", 52.5, 52.65, {"phase": "db_write"}),
         duration_s=52.7,
     )
@@ -66,7 +66,7 @@ def test_the_line_of_a_phase() -> None:
     }
 
 
-def test_the_line_of_a_phase_without_steps() -> None:
+def test_the_line_of_assembly_and_saving() -> None:
     """Location 5 and 6: reading files and saving tell their time only."""
     trace = baseline()
     line = phase_line(trace.run, phase_totals(trace)[2])

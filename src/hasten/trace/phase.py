@@ -30,7 +30,6 @@ class PhaseTotals(msgspec.Struct, kw_only=True):
     start_s: float
     end_s: float
     critical_ms: float
-    steps: int = 0
     llm_calls: int = 0
     tool_calls: int = 0
     tool_breakdown: dict[str, float] = msgspec.field(default_factory=dict)
@@ -69,9 +68,7 @@ def phase_totals(trace: Trace) -> list[PhaseTotals]:
 
 def _add(totals: PhaseTotals, span: Span, duration_ms: float) -> None:
     attributes = span.attributes
-    if span.kind == "step":
-        totals.steps += 1
-    elif span.kind == "tool":
+    if span.kind == "tool":
         totals.tool_calls += 1
         before_ms = totals.tool_breakdown.get(span.name, 0.0)
         totals.tool_breakdown[span.name] = before_ms + duration_ms

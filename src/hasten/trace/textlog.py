@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hasten.trace.phase import PhaseTotals
 
 LAST_PHASES = ("file_io", "db_write")
-"""Phases every summary tells of, after the application's own: assembly and saving."""
+"""Assembly and saving: every summary tells of both, after the application's own phases."""
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -75,13 +75,13 @@ def tool_line(run: RunRecord, span: Span) -> dict[str, Any]:
 
 
 def phase_line(run: RunRecord, totals: PhaseTotals) -> dict[str, Any]:
-    """Return the line of one phase; one without steps, such as ``file_io``, tells no calls."""
+    """Return the line of one phase; assembly and saving call nothing and tell no calls."""
     line = {
         **_who(run, f"{run.app}_timing"),
         "phase": totals.phase,
         **_when(totals.start_s, totals.end_s),
     }
-    if totals.steps or totals.llm_calls or totals.tool_calls:
+    if totals.phase not in LAST_PHASES:
         line |= {"llm_calls": totals.llm_calls, "tool_calls": totals.tool_calls}
     if totals.tool_calls:
         line["tool_breakdown"] = {
