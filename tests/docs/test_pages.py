@@ -1,4 +1,4 @@
-"""The pages lead where they say, and leave out no public name, room or target."""
+"""The pages lead where they say, and leave out no room."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import hasten
-from tests.architecture.sources import ROOT, SRC, Function, parse
+from tests.architecture.sources import SRC, Function, parse
 from tests.docs.pages import DOCS, PAGES, name_of
 
 if TYPE_CHECKING:
@@ -80,15 +79,6 @@ def test_the_walk_names_its_places() -> None:
     """The walk of one request goes function by function, not in general terms."""
     walk = (DOCS / "one-request.md").read_text(encoding="utf-8")
     assert len(PLACE.findall(walk)) >= WALK_PLACES
-
-
-def test_the_reference_leaves_out_nothing() -> None:
-    """Every public name and every target of the Makefile has its row."""
-    reference = (DOCS / "reference.md").read_text(encoding="utf-8")
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
-    wanted = [*hasten.__all__, *(f"make {target}" for target in targets)]
-    assert [name for name in wanted if f"| `{name}` |" not in reference] == []
 
 
 def test_every_room_is_described() -> None:

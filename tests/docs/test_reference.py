@@ -1,0 +1,110 @@
+"""The reference is complete and right: what the code says of itself is what the page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from pydantic import SecretStr
+
+import hasten
+from hasten import errors
+from hasten.cli import build, exit_code
+from hasten.serve import create_app
+from hasten.serve.problems import status_of
+from hasten.settings import Settings
+from tests.architecture.sources import ROOT
+from tests.docs.pages import DOCS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def rows_under(heading: str) -> list[str]:
+    """Return the rows of the table under a heading of the reference, its head left out."""
+    page = (DOCS / "reference.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| ")][1:]
+
+
+def row(*cells: object) -> str:
+    """Return a table's row."""
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def first_line(text: str | None) -> str:
+    """Return a docstring's first line, in Markdown."""
+    return (text or "").partition("\n")[0].replace("``", "`")
+
+
+def test_public_names() -> None:
+    """Each public name has its row, in order, and no other name has one."""
+    names = [line.split("`")[1] for line in rows_under("Public names")]
+    assert names == sorted(hasten.__all__)
+
+
+def test_settings() -> None:
+    """Each setting has its row: name, default, what it is."""
+
+    def shown(value: Any) -> str:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        return f"`{text}`" if text or text == 0 else ""
+
+    assert rows_under("Settings") == [
+        row(f"`{name}`", shown(field.default), field.description)
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def verbs(command: Any, name: str) -> Iterator[str]:
+    """Yield a row for each command that can be called."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield row(f"`{name}`", command.help)
+    for verb, found in (inner or {}).items():
+        yield from verbs(found, f"{name} {verb}")
+
+
+def test_commands() -> None:
+    """Each verb of ``hasten`` has its row, in the words of its own help."""
+    assert rows_under("Commands") == list(verbs(typer.main.get_command(build()), "hasten"))
+
+
+def test_routes() -> None:
+    """Each route of the API has its row, in the words of its own docstring."""
+    paths = create_app(Settings(home=Path(".hasten")), {}).app.openapi()["paths"]
+    assert rows_under("Routes") == [
+        row(f"`{method.upper()} {path}`", first_line(found["description"]))
+        for path, methods in paths.items()
+        for method, found in methods.items()
+    ]
+
+
+def tree(error: type[errors.HastenError]) -> Iterator[type[errors.HastenError]]:
+    """Yield an error and those below it, as the tree is drawn."""
+    yield error
+    for below in error.__subclasses__():
+        yield from tree(below)
+
+
+def test_errors() -> None:
+    """Each error has its row: code, HTTP status, exit code, whether to try again."""
+    wanted = []
+    for kind in tree(errors.HastenError):
+        if kind.__module__ == errors.__name__:
+            one = kind.__new__(kind)
+            retry = "yes" if kind.retryable else ""
+            name, code = f"`{kind.__name__}`", f"`{kind.code}`"
+            wanted.append(row(name, code, status_of(one), exit_code(one), retry))
+    assert rows_under("Errors") == wanted
+
+
+def test_targets_of_make() -> None:
+    """Each target has its row, in the words of ``make help``."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.*## (.*)", makefile, re.MULTILINE)
+    assert rows_under("Targets of make") == [
+        row(f"`make {target}`", what) for target, what in targets
+    ]
