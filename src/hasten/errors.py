@@ -27,6 +27,8 @@ Owns the tree and what each error carries; leaves the HTTP status to
     │   └── InvalidOutput          .text; an answer that does not satisfy its schema
     ├── StoreError                 .store
     │   └── StoreUnavailable       gone, slow or frozen                           retryable
+    ├── NotCached                  only-if-cached, and nothing is
+    ├── StoredFailure              .original; an error that a cache policy keeps for a while
     └── CodecError                 bytes that are not what they claim to be
 """
 
@@ -215,6 +217,22 @@ class StoreUnavailable(StoreError):
 
     code = "store_unavailable"
     retryable = True
+
+
+class NotCached(HastenError):
+    """The request takes stored answers only (``only-if-cached``), and there is none."""
+
+    code = "not_cached"
+
+
+class StoredFailure(HastenError):
+    """A computation failed a short while ago; ``original`` is the code of its error."""
+
+    code = "stored_failure"
+
+    def __init__(self, message: str, *, original: str) -> None:
+        super().__init__(message)
+        self.original = original
 
 
 class CodecError(HastenError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from hasten.cache.key import Part, Scope
+from hasten.cache.key import Part, Scope, mark
 from hasten.errors import CodecError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class CacheEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     revalidate_until_s: float
     error_until_s: float
     generation: int
+    is_kept: bool = False
     marks: tuple[bytes, ...]
     tags: tuple[str, ...]
     parts: tuple[Part, ...]
@@ -78,6 +79,11 @@ class CacheEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         if self.fresh_until_s is None:
             return None
         return max(self.fresh_until_s, self.revalidate_until_s, self.error_until_s)
+
+    @property
+    def owner(self) -> bytes:
+        """The mark of the person the value belongs to; empty when it is nobody's."""
+        return mark("user", self.tenant, self.user) if self.user else b""
 
     def age_s(self, now_s: float) -> float:
         """Return how long ago the value was computed; never below 0, clocks differ."""

@@ -109,11 +109,6 @@ class Key(msgspec.Struct, frozen=True, eq=False):
         found += [mark("tag", tenant, tag) for tag in tags]
         return tuple(found)
 
-    @property
-    def owner(self) -> bytes:
-        """The mark of the person the value belongs to; empty when it is nobody's."""
-        return mark("user", self.tenant, self.user) if self.user else b""
-
 
 MarkKind = Literal["key", "use", "user", "session", "field", "tag"]
 

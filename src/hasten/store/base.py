@@ -13,6 +13,7 @@ values back: it starts again with ``floor``, and a value below that is dead, too
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal
 
@@ -137,8 +138,9 @@ class ByteStore(ABC):
     async def notes(self, limit: int) -> list[bytes]:
         """Return the newest notes, newest first."""
 
-    async def listen(self, heard: Callable[[int], None]) -> None:
-        """Call ``heard`` with each new epoch until cancelled; a store without news returns."""
+    async def listen(self, heard: Callable[[int], None]) -> None:  # noqa: ARG002 - no news here
+        """Call ``heard`` with each new epoch, until cancelled; some stores have no news."""
+        await asyncio.get_running_loop().create_future()
 
     async def ping(self) -> None:
         """Find out whether the store answers."""

@@ -267,10 +267,8 @@ class MemoryStore(ByteStore):
 
     async def listen(self, heard: Callable[[int], None]) -> None:
         """Call ``heard`` with each new epoch until cancelled."""
-        import asyncio
-
         self._listeners.add(heard)
         try:
-            await asyncio.get_running_loop().create_future()
+            await super().listen(heard)
         finally:
             self._listeners.discard(heard)

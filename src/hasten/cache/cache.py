@@ -1,0 +1,410 @@
+"""The cache: does not compute twice what may be reused.
+
+Owns the way of a call: memory, then a flight that everybody who asks for the same
+joins. Leaves what may be served to ``decide``, getting what memory lacks to
+``fill``, dropping to ``invalidate``, and how a use behaves to its ``CachePolicy``.
+Steps, tools, model wrappers, the gateway and applications call it.
+
+A hit in memory takes no lock and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+import random
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from hasten.cache.decide import Decision, Fresh, Miss, Stale, decide
+from hasten.cache.entry import CacheEntry, Provenance
+from hasten.cache.fill import CacheBatch, CacheFill, stored_failure
+from hasten.cache.flight import Answer, CacheFlight, CacheFlights
+from hasten.cache.ledger import CacheLedger, ledger_of
+from hasten.cache.look import CacheCall, CacheLook
+from hasten.cache.memory import CacheMemory, HeldEntry, copy_of
+from hasten.cache.policy import PLAIN, CachePolicy, Directives
+from hasten.cache.request import current_request, current_session
+from hasten.cache.stats import CacheStats
+from hasten.cache.tiers import CacheTier, Tier
+from hasten.cache.trail import current_trail
+from hasten.caller import current_caller
+from hasten.clock import current_clock
+from hasten.errors import CodecError, NotCached
+from hasten.trace.recorder import OpenSpan, current_recorder, degrade
+from hasten.virtual import VirtualLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+
+    from hasten.cache.key import Key
+    from hasten.store.base import ByteStore
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+MEMORY_BYTES = 100 * 1024 * 1024
+MEMORY_RESIDENCE_S = 300.0
+SHARED_RESIDENCE_S = 3_600.0
+"""What memory holds, and how long it and a shared tier keep a copy, unless told otherwise."""
+
+
+class Cache:
+    """Memory and, beyond it, ``tiers`` from the nearest to the farthest.
+
+    The last tier is home: it keeps an entry for as long as its policy says.
+    ``kept`` is where entries whose policy says ``is_kept`` live besides; without it,
+    at home. ``ledger`` is the store that counts generations: by default the first
+    of those with the widest reach. Use it with ``async with``: entered it hears of
+    invalidations elsewhere at once, left it has closed its stores.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Tier] = (),
+        *,
+        kept: ByteStore | None = None,
+        ledger: ByteStore | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+        memory_residence_s: float | None = None,
+    ) -> None:
+        last = len(tiers) - 1 if kept is None else -1
+        self.tiers = [CacheTier(one, is_last=place == last) for place, one in enumerate(tiers)]
+        self.kept = None if kept is None else CacheTier(Tier(store=kept), is_last=True)
+        self.ledger: CacheLedger = ledger_of(self.all_tiers(), ledger)
+        if memory_residence_s is None:
+            memory_residence_s = MEMORY_RESIDENCE_S if tiers else math.inf
+        self.memory = CacheMemory(memory_bytes, memory_residence_s)
+        self.stats = CacheStats()
+        self.flights = CacheFlights(self.ledger.view)
+        self._nodes = self.memory.queue.nodes
+        self._view = self.ledger.view
+        self._random = random.Random()  # noqa: S311 - spreads early refreshes, guards nothing
+
+    async def __aenter__(self) -> Self:
+        self.flights.run(self.ledger.follow(), "cache news")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop what is being computed, and close the tiers."""
+        await self.flights.close()
+        for tier in {self.ledger.tier, *self.all_tiers()}:
+            await tier.close()
+
+    def all_tiers(self) -> list[CacheTier]:
+        """Return the tiers beyond memory, the one for what is kept last."""
+        return [*self.tiers, *([self.kept] if self.kept is not None else [])]
+
+    def tiers_of(self, policy: CachePolicy) -> list[CacheTier]:
+        """Return the tiers that entries under ``policy`` live in."""
+        return self.all_tiers() if policy.is_kept else self.tiers
+
+    def key(self, policy: CachePolicy, **fields: Any) -> Key:
+        """Return the key of ``fields`` for the caller and the session this task works for."""
+        return policy.key(fields, current_caller(), session=current_session())
+
+    async def get_or_compute(
+        self,
+        key: Key,
+        compute: Callable[[], Awaitable[T]],
+        policy: CachePolicy,
+        *,
+        directives: Directives = PLAIN,
+    ) -> T:
+        """Return the value under ``key``, computed if no stored one may answer.
+
+        Raises what ``compute`` raises, ``NotCached`` for ``only_if_cached``, and
+        ``StoredFailure`` while the policy keeps an error.
+        """
+        held = self._nodes.get(key.digest)
+        if (
+            held is not None
+            and held.sure_epoch == self._view.epoch
+            and directives is PLAIN
+            and current_recorder() is None
+        ):
+            now_s = current_clock().now()
+            if now_s < held.plain_until_s and now_s < self._view.sure_until_s:
+                held.use(now_s)
+                trail = current_trail()
+                if trail is not None:
+                    trail.add_entry(held.entry)
+                found: T = held.read(policy.returns)
+                return found
+        value: T = (await self.answer(key, compute, policy, directives=directives)).value
+        return value
+
+    async def answer(
+        self,
+        key: Key,
+        compute: Callable[[], Awaitable[Any]],
+        policy: CachePolicy,
+        *,
+        directives: Directives = PLAIN,
+    ) -> Answer:
+        """Return the value with the decision that gave it; raises as ``get_or_compute`` does."""
+        if policy.scope == "request":
+            return await self._answer_in_request(key, compute, policy)
+        call = CacheCall(key, lambda _: compute(), policy, directives)
+        answer = await self._stored(call)
+        if answer is None:
+            flight, is_mine = self._flight_for(call)
+            answer = await self._join(call, flight, is_mine=is_mine)
+        return answer
+
+    async def stream(
+        self,
+        key: Key,
+        open_stream: Callable[[], AsyncGenerator[P, None]],
+        policy: CachePolicy,
+        *,
+        whole: Callable[[Sequence[P]], Any],
+        replay: Callable[[Any], Iterable[P]],
+        directives: Directives = PLAIN,
+    ) -> AsyncGenerator[P, None]:
+        """Yield the pieces of a stream: stored, another caller's from its start, or anew.
+
+        ``whole`` makes the value to store of all pieces, once the stream has ended,
+        and raises if they are no whole answer; ``replay`` makes pieces of a stored
+        value. Raises as ``get_or_compute`` does.
+        """
+
+        async def pump(flight: CacheFlight) -> Any:
+            async with aclosing(open_stream()) as pieces:
+                async for piece in pieces:
+                    flight.add_piece(piece)
+            return whole(flight.pieces)
+
+        call = CacheCall(key, pump, policy, directives)
+        answer = await self._stored(call)
+        if answer is None:
+            flight, is_mine = self._flight_for(call)
+            async with aclosing(flight.read()) as pieces:
+                async for piece in pieces:
+                    yield piece
+            answer = self._arrive(call, flight, flight.answer.result(), is_mine=is_mine)
+            if flight.pieces:
+                return
+        for piece in replay(answer.value):
+            yield piece
+
+    async def get_many(
+        self,
+        keys: Sequence[Key],
+        compute_missing: Callable[[list[Key]], Awaitable[Sequence[T]]],
+        policy: CachePolicy,
+    ) -> list[T]:
+        """Return the values under ``keys``, in order; what is missing is computed in one call.
+
+        ``compute_missing`` gets each missing key once and returns their values in
+        order. Raises what it raises.
+        """
+        batch = CacheBatch(self, compute_missing)
+        found: dict[bytes, Answer] = {}
+        waits: dict[bytes, Awaitable[Answer]] = {}
+        await self.ledger.sync_if_due()
+        for digest, key in {key.digest: key for key in keys}.items():
+            call = batch.call(key, policy)
+            answer = self._from_memory(call)
+            if answer is not None:
+                found[digest] = self._given(call, answer)
+            elif flight := self.flights.joinable(digest):
+                waits[digest] = self._join(call, flight, is_mine=False)
+            else:
+                waits[digest] = self._join(call, batch.add(call), is_mine=True)
+        if batch.fills:
+            self.flights.start(batch.run(), [fill.flight for fill in batch.fills])
+        found.update(zip(waits, await asyncio.gather(*waits.values()), strict=True))
+        return [found[key.digest].value for key in keys]
+
+    async def put(self, key: Key, value: object, policy: CachePolicy) -> Answer:
+        """Store ``value`` as if it had just been computed; ``stored`` says whether it was."""
+
+        async def given() -> object:
+            return value
+
+        return await self.answer(key, given, policy, directives=Directives(no_cache=True))
+
+    async def _stored(self, call: CacheCall) -> Answer | None:
+        """Return what memory has; for ``only_if_cached`` what any tier has, or raise."""
+        await self.ledger.sync_if_due()
+        answer = self._from_memory(call)
+        if answer is None and call.directives.only_if_cached:
+            look = CacheLook(self, call)
+            answer = await look.find()
+            if answer is None:
+                message = f"only-if-cached: {call.key.label}: {look.reason}"
+                raise NotCached(message)
+        return None if answer is None else self._given(call, answer)
+
+    def _given(self, call: CacheCall, answer: Answer) -> Answer:
+        """Record that a stored answer was given."""
+        with OpenSpan("cache", call.policy.use, {}) as here:
+            here.set(**self.count(call, answer))
+        return _heard(answer)
+
+    async def _answer_in_request(
+        self, key: Key, compute: Callable[[], Awaitable[Any]], policy: CachePolicy
+    ) -> Answer:
+        request = current_request()
+        if request is None:
+            return Answer(await compute(), Miss("no request to keep it for"))
+        counters = self.stats.of(policy.use, "request")
+        if request.has(key.digest):
+            counters.hits += 1
+            value = await request.get_or_compute(key.digest, compute)
+            return Answer(value, Fresh(0.0, math.inf), "request")
+        counters.misses += 1
+        value = await request.get_or_compute(key.digest, compute)
+        return Answer(value, Miss("nothing is stored under this key"))
+
+    def _from_memory(self, call: CacheCall) -> Answer | None:
+        """Return what memory may answer; an error it keeps is raised."""
+        held = self._alive(call.key.digest)
+        now_s = current_clock().now()
+        if held is None or now_s >= held.leaves_s:
+            return None
+        decision = decide(held.entry, now_s, call.directives, call.policy, self.draw())
+        if isinstance(decision, Miss):
+            return None
+        answer = self._held_answer(held, call, decision)
+        if answer is not None:
+            held.touch(now_s)
+            self.renew_if_due(call, decision)
+        return answer
+
+    def _held_answer(self, held: HeldEntry, call: CacheCall, decision: Decision) -> Answer | None:
+        if held.entry.kind == "error":
+            self.count(call, Answer(None, decision, self.memory.name, held.entry))
+            raise stored_failure(held.entry)
+        try:
+            value = held.read(call.policy.returns)
+        except CodecError:
+            self.memory.drop(held.key)
+            return None
+        return Answer(value, decision, self.memory.name, held.entry)
+
+    def _alive(self, digest: bytes) -> HeldEntry | None:
+        """Return what memory holds, unless it was invalidated or the view cannot tell."""
+        held = self._nodes.get(digest)
+        if held is None or held.sure_epoch == self._view.epoch:
+            return held
+        entry = held.entry
+        is_known = not self._view.unknown(entry.generation, entry.marks)
+        if is_known and self._view.is_alive(entry.generation, entry.marks):
+            held.sure_epoch = self._view.epoch
+            return held
+        self.memory.drop(digest)
+        return None
+
+    def spare(self, call: CacheCall) -> Answer | None:
+        """Return what memory holds in case the computation fails."""
+        held = self._alive(call.key.digest)
+        if held is None or held.entry.kind == "error":
+            return None
+        return self._held_answer(held, call, Miss("held in case of an error"))
+
+    def hold(self, entry: CacheEntry, value: object) -> None:
+        """Hold an entry that was found alive just now."""
+        counters = self.stats.of(entry.use, self.memory.name)
+        held = self.memory.hold(entry, value, counters, current_clock().now())
+        held.sure_epoch = self._view.epoch
+
+    async def write(self, tiers: Sequence[CacheTier], entry: CacheEntry) -> None:
+        """Write an entry to some tiers, nearest first."""
+        now_s = current_clock().now()
+        for tier in tiers:
+            if await tier.put([entry], now_s):
+                self.stats.of(entry.use, tier.name).stored += 1
+
+    def _flight_for(self, call: CacheCall) -> tuple[CacheFlight, bool]:
+        """Return the flight that gets the value, and whether it was started for this call.
+
+        A request with directives flies alone: what suits others may not suit it.
+        """
+        is_joinable = call.directives == PLAIN
+        if is_joinable and (flight := self.flights.joinable(call.key.digest)):
+            return flight, False
+        flight = self.new_flight(call, is_joinable=is_joinable)
+        self.flights.start(CacheFill(self, call, flight).run(), [flight])
+        return flight, True
+
+    def new_flight(self, call: CacheCall, *, is_joinable: bool) -> CacheFlight:
+        """Return a flight for the call that is still to be started."""
+        marks = call.key.marks(call.policy.tags_of(call.key))
+        return self.flights.new(call.key.digest, marks, is_joinable=is_joinable)
+
+    def _join(self, call: CacheCall, flight: CacheFlight, *, is_mine: bool) -> Awaitable[Answer]:
+        """Join the flight now; what it returns waits for this caller's answer."""
+        return self._wait(call, flight, flight.wait(), is_mine=is_mine)
+
+    async def _wait(
+        self, call: CacheCall, flight: CacheFlight, boarded: Awaitable[Answer], *, is_mine: bool
+    ) -> Answer:
+        if is_mine:
+            return self._arrive(call, flight, await boarded, is_mine=True)
+        said = {"use": call.policy.use, "result": "collapsed"}
+        with OpenSpan("cache", call.policy.use, said):
+            return self._arrive(call, flight, await boarded, is_mine=False)
+
+    def _arrive(
+        self, call: CacheCall, flight: CacheFlight, answer: Answer, *, is_mine: bool
+    ) -> Answer:
+        """Make a flight's answer this caller's own."""
+        if not is_mine:
+            self.stats.of(call.policy.use, "").collapsed += 1
+            value = copy_of(answer.value, call.policy.returns)
+            answer = msgspec.structs.replace(answer, value=value, is_collapsed=True)
+            for reason in flight.trail.taints:
+                degrade(call.policy.use, reason)
+        trail = current_trail()
+        if trail is not None:
+            trail.add(flight.trail)
+        return _heard(answer)
+
+    def renew_if_due(self, call: CacheCall, decision: Decision) -> None:
+        """Compute anew what is being served, if the decision says so and nobody does yet."""
+        if isinstance(decision, Fresh):
+            is_due = decision.is_early
+        else:
+            is_due = isinstance(decision, Stale) and decision.is_renewed
+        if is_due and self.flights.joinable(call.key.digest) is None:
+            call = dataclasses.replace(call, directives=PLAIN)
+            flight = self.new_flight(call, is_joinable=True)
+            self.flights.run(CacheFill(self, call, flight, is_renewal=True).run(), "cache renewal")
+
+    def count(self, call: CacheCall, answer: Answer) -> dict[str, Any]:
+        """Count an answer, and return it as the attributes of its span."""
+        decision, entry = answer.decision, answer.entry
+        said: dict[str, Any] = {"use": call.policy.use, "tier": answer.tier}
+        if isinstance(decision, Miss):
+            return {**said, "result": "miss", "reason": decision.reason, "stored": answer.stored}
+        counters = self.stats.of(call.policy.use, answer.tier)
+        if isinstance(decision, Stale):
+            counters.stale += 1
+            said["reason"] = decision.reason
+        origin = entry.provenance if entry is not None else Provenance()
+        counters.hit(decision.age_s, origin.compute_s, origin.cost_usd)
+        result = "hit" if isinstance(decision, Fresh) else "stale"
+        saved = {"saved_ms": origin.compute_s * 1e3, "saved_usd": origin.cost_usd}
+        return {**said, "result": result, "cache_hit": True, **saved}
+
+    def draw(self) -> float:
+        """Draw from 0 to 1, for early refreshes; in virtual time from the loop's seed."""
+        loop = asyncio.get_running_loop()
+        source = loop.random if isinstance(loop, VirtualLoop) else self._random
+        return source.random()
+
+
+def _heard(answer: Answer) -> Answer:
+    """Note on the trail of the computation around, if there is one, what it was given."""
+    trail = current_trail()
+    if trail is not None and answer.entry is not None:
+        trail.add_entry(answer.entry)
+    return answer

@@ -1,0 +1,177 @@
+"""One computation and everybody who waits for it.
+
+Owns single-flight in a process. A computation belongs to the cache: a waiter that
+is cancelled leaves the others undisturbed, and when the last one has left the
+computation is stopped. A stream is kept from its start, so whoever joins late
+reads all of it. Nobody joins what was begun before an invalidation. Leaves what is
+computed to ``fill``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hasten.cache.decide import Decision
+from hasten.cache.entry import CacheEntry
+from hasten.cache.trail import CacheTrail
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+
+    from hasten.cache.generation import CacheGenerations
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the cache gives back: the value, and why it is this one.
+
+    ``tier`` is where it came from, empty if it was computed. ``entry`` is there if it is
+    stored, ``stored`` says so, or why not. ``is_collapsed``: another caller's
+    computation gave it.
+    """
+
+    value: Any
+    decision: Decision
+    tier: str = ""
+    entry: CacheEntry | None = None
+    stored: str = ""
+    is_collapsed: bool = False
+
+
+class CacheFlight:
+    """A computation under way for those who wait for ``digest``.
+
+    ``trail`` is what has gone into it so far, ``pieces`` are those of a stream.
+    ``on_left`` is called when the last waiter has left before the end.
+    """
+
+    def __init__(self, digest: bytes, generation: int, marks: Sequence[bytes]) -> None:
+        self.digest = digest
+        self.trail = CacheTrail(generation)
+        self.trail.marks.update(dict.fromkeys(marks))
+        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.on_left: Callable[[CacheFlight], None] = _stay
+        self.pieces: list[Any] = []
+        self._waiters = 0
+        self._news = asyncio.Event()
+
+    def wait(self) -> Awaitable[Answer]:
+        """Join now; what it returns waits for the answer and raises what the computation raised."""
+        self._waiters += 1
+        return self._wait()
+
+    async def _wait(self) -> Answer:
+        try:
+            return await asyncio.shield(self.answer)
+        finally:
+            self._leave()
+
+    async def read(self) -> AsyncGenerator[Any, None]:
+        """Yield the pieces of the stream from its start; raises what it raised in the end."""
+        self._waiters += 1
+        count = 0
+        try:
+            while True:
+                news = self._news
+                while count < len(self.pieces):
+                    yield self.pieces[count]
+                    count += 1
+                if self.answer.done():
+                    self.answer.result()
+                    return
+                await news.wait()
+        finally:
+            self._leave()
+
+    def add_piece(self, piece: Any) -> None:
+        """Pass on the next piece of a stream."""
+        self.pieces.append(piece)
+        self._tell()
+
+    def settle(self, answer: Answer) -> None:
+        """Give everybody the answer."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+        self._tell()
+
+    def fail(self, error: BaseException) -> None:
+        """Give everybody the error."""
+        if self.answer.done():
+            return
+        if isinstance(error, asyncio.CancelledError):
+            self.answer.cancel()
+        else:
+            self.answer.set_exception(error)
+            self.answer.exception()  # what nobody waits for may fail unheard
+        self._tell()
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def _leave(self) -> None:
+        self._waiters -= 1
+        if not self._waiters and not self.answer.done():
+            self.on_left(self)
+
+
+class CacheFlights:
+    """The computations under way in this process."""
+
+    def __init__(self, view: CacheGenerations) -> None:
+        self._view = view
+        self._flights: dict[bytes, CacheFlight] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def joinable(self, digest: bytes) -> CacheFlight | None:
+        """Return the computation to join, unless something it uses was invalidated since."""
+        flight = self._flights.get(digest)
+        if flight is None or not self._view.is_alive(flight.trail.generation, flight.trail.marks):
+            return None
+        return flight
+
+    def new(self, digest: bytes, marks: Sequence[bytes], *, is_joinable: bool) -> CacheFlight:
+        """Return a computation that ``start`` has to begin."""
+        flight = CacheFlight(digest, self._view.epoch, marks)
+        if is_joinable:
+            self._flights[digest] = flight
+        return flight
+
+    def start(self, work: Coroutine[Any, Any, None], flights: Sequence[CacheFlight]) -> None:
+        """Begin ``work``, which settles ``flights``; stop it once nobody waits for any of them."""
+        task = self.run(work, "cache fill")
+        waited = set(flights)
+
+        def leave(flight: CacheFlight) -> None:
+            self.land(flight)
+            waited.discard(flight)
+            if not waited:
+                task.cancel()
+
+        for flight in flights:
+            flight.on_left = leave
+
+    def land(self, flight: CacheFlight) -> None:
+        """Let nobody join ``flight`` any more."""
+        if self._flights.get(flight.digest) is flight:
+            del self._flights[flight.digest]
+
+    def run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run ``work`` in the background until it ends or the cache is closed."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Stop everything."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stay(_flight: CacheFlight) -> None:
+    """Let a computation go on that nobody has to wait for."""

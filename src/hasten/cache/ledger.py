@@ -1,0 +1,125 @@
+"""The ledger: the one store that counts this cache's generations and lends its leases.
+
+Owns keeping the local view (``generation``) up to date and asking the store. A
+ledger that cannot be reached never fails a request: the view stands as it is, and
+every process computes for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from typing import TYPE_CHECKING
+
+from hasten.cache.generation import SYNC_EVERY_S, CacheGenerations
+from hasten.cache.tiers import REST_S, CacheTier, Tier
+from hasten.clock import current_clock
+from hasten.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hasten.cache.entry import CacheEntry
+    from hasten.store.base import ByteStore, Changes
+
+_REACH = ("process", "machine", "network")
+
+_FROM_NOW_ON = 2**62
+"""No epoch is above it: asking since then tells where things stand, and no history."""
+
+
+class CacheLedger:
+    """The ledger in ``tier``; ``is_shared`` unless nobody but this cache can bump it."""
+
+    def __init__(self, tier: CacheTier, *, is_shared: bool) -> None:
+        self.tier = tier
+        self.is_shared = is_shared
+        self.view = CacheGenerations()
+        self._holder = secrets.token_bytes(8)
+        self._pulling: asyncio.Task[None] | None = None
+
+    async def sync_if_due(self) -> None:
+        """Bring the view up to date if it is older than it may be."""
+        if current_clock().now() < self.view.sure_until_s:
+            return
+        if self._pulling is None or self._pulling.done():
+            self._pulling = asyncio.create_task(self.pull(), name="cache generations")
+        await asyncio.shield(self._pulling)
+
+    async def pull(self) -> None:
+        """Bring the view up to date now. A ledger that forgot is told to start again above it."""
+        store, view = self.tier.store, self.view
+        since = view.epoch or _FROM_NOW_ON
+        changes = await self._changes(since)
+        if changes is not None and changes.epoch < view.epoch:
+            await self.tier.ask(lambda: store.restart(view.epoch), None)
+            changes = await self._changes(since)
+        if changes is not None:
+            view.apply(changes)
+        view.sure_until_s = current_clock().now() + SYNC_EVERY_S if self.is_shared else math.inf
+
+    async def _changes(self, since: int, marks: Sequence[bytes] = ()) -> Changes | None:
+        return await self.tier.ask(lambda: self.tier.store.changes(since, marks), None)
+
+    async def is_alive(self, entry: CacheEntry, found_in: CacheTier) -> bool:
+        """Whether an entry that a tier gave stands, by a view that is up to date for it."""
+        view = self.view
+        if found_in.store is self.tier.store and self.tier.store.epoch != view.epoch:
+            await self.pull()
+        unknown = view.unknown(entry.generation, entry.marks)
+        if unknown:
+            changes = await self._changes(view.epoch, unknown)
+            if changes is None:
+                return False
+            view.apply(changes, unknown)
+        return view.is_alive(entry.generation, entry.marks)
+
+    async def bump(self, marks: Sequence[bytes]) -> int:
+        """Kill everything that has one of the marks; return the epoch.
+
+        Raises ``StoreUnavailable`` when the ledger cannot be told: then nothing has
+        been invalidated for other processes.
+        """
+        epoch = await self.tier.store.bump(marks)
+        await self.pull()
+        return epoch
+
+    async def take_lease(self, digest: bytes, ttl_s: float) -> bool:
+        """Whether this process may compute what ``digest`` stands for; yes if nobody can tell."""
+        return await self.tier.ask(
+            lambda: self.tier.store.take_lease(digest, self._holder, ttl_s),
+            True,  # noqa: FBT003 - what it returns
+        )
+
+    async def drop_lease(self, digest: bytes) -> None:
+        """Let others compute it again."""
+        await self.tier.ask(lambda: self.tier.store.drop_lease(digest, self._holder), None)
+
+    async def follow(self) -> None:
+        """Doubt the view with every bump the ledger tells of, until cancelled."""
+        if not self.is_shared:
+            return
+        while True:
+            await self.tier.ask(lambda: self.tier.store.listen(self._heard), None)
+            await current_clock().sleep(REST_S)
+
+    def _heard(self, epoch: int) -> None:
+        if epoch > self.view.epoch:
+            self.view.doubt()
+
+
+def ledger_of(tiers: Sequence[CacheTier], store: ByteStore | None) -> CacheLedger:
+    """Return the ledger in ``store``; without one in the nearest tier of the widest reach.
+
+    A cache without tiers keeps its own.
+    """
+    if store is None and tiers:
+        store = max(tiers, key=lambda tier: _REACH.index(tier.store.reach)).store
+    for tier in tiers:
+        if tier.store is store:
+            return CacheLedger(tier, is_shared=True)
+    if store is not None:
+        return CacheLedger(CacheTier(Tier(store=store), is_last=False), is_shared=True)
+    alone = CacheTier(Tier(store=MemoryStore(0, name="ledger")), is_last=False)
+    return CacheLedger(alone, is_shared=False)

@@ -1,0 +1,72 @@
+"""The request-scoped tier: what dies with the request, and the session it belongs to.
+
+Owns the context variables of one request. ``serve`` and ``graph/run`` open a
+request; outside of one, request-scoped values are computed each time. Values are
+kept as they are, not copied: they never leave the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+
+class CacheRequest:
+    """One request: its session, and what was computed in it so far."""
+
+    def __init__(self, session: str) -> None:
+        self.session = session
+        self._values: dict[bytes, asyncio.Future[Any]] = {}
+
+    async def get_or_compute(self, digest: bytes, compute: Callable[[], Awaitable[Any]]) -> Any:
+        """Return the value under ``digest``; computed once in the request, errors excepted."""
+        found = self._values.get(digest)
+        if found is None:
+            found = self._values[digest] = asyncio.ensure_future(compute())
+            found.add_done_callback(lambda done: self._forget_failure(digest, done))
+        return await asyncio.shield(found)
+
+    def has(self, digest: bytes) -> bool:
+        """Whether the value is there or on its way."""
+        return digest in self._values
+
+    def close(self) -> None:
+        """Stop what nobody can wait for any more."""
+        for value in self._values.values():
+            value.cancel()
+        self._values.clear()
+
+    def _forget_failure(self, digest: bytes, done: asyncio.Future[Any]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            self._values.pop(digest, None)
+
+
+_request: ContextVar[CacheRequest | None] = ContextVar("hasten_cache_request", default=None)
+
+
+def current_request() -> CacheRequest | None:
+    """Return the request this task works for, if there is one."""
+    return _request.get()
+
+
+def current_session() -> str:
+    """Return the session of the request this task works for; empty if there is none."""
+    request = _request.get()
+    return "" if request is None else request.session
+
+
+@contextmanager
+def cache_request(session: str = "") -> Iterator[CacheRequest]:
+    """Make this block, and the tasks it starts, one request with a tier of its own."""
+    request = CacheRequest(session)
+    token = _request.set(request)
+    try:
+        yield request
+    finally:
+        _request.reset(token)
+        request.close()

@@ -1,0 +1,142 @@
+"""The tiers beyond memory: stores that may fail without failing a request.
+
+Owns asking a store under its breaker: whatever goes wrong becomes a miss and a
+counter, and a store that did not answer is left alone until a ping in the
+background finds it again. Leaves deadlines to the stores and order to ``cache``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from hasten.cache.entry import seal
+from hasten.clock import current_clock
+from hasten.errors import StoreError, StoreUnavailable
+from hasten.store.base import ByteStore, Item
+from hasten.store.breaker import StoreBreaker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from hasten.cache.entry import CacheEntry
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+REST_S = 1.0
+"""A store that did not answer is pinged so often until it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A store and how long it keeps a copy; ``None``: as long as the entry is of use.
+
+    A tier that is not the last keeps copies for a while only; the last one is home
+    and never drops for size what is kept.
+    """
+
+    store: ByteStore
+    residence_s: float | None = None
+
+
+class TierStatus(msgspec.Struct, frozen=True):
+    """Whether a tier answers, how often it failed, and what it said last."""
+
+    tier: str
+    is_available: bool
+    errors: int
+    last_error: str
+
+
+class CacheTier:
+    """A store as the cache uses it: it never raises, it only has nothing to give."""
+
+    def __init__(self, tier: Tier, *, is_last: bool) -> None:
+        self.store = tier.store
+        self.name = tier.store.name
+        self.residence_s = tier.residence_s
+        self.errors = 0
+        self._is_last = is_last
+        self._last_error = ""
+        self._clock = current_clock()
+        self._breaker = StoreBreaker(self.name, REST_S, self._clock)
+        self._recovery: asyncio.Task[None] | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return not self._breaker.is_open
+
+    def status(self) -> TierStatus:
+        """Return how the tier is."""
+        return TierStatus(self.name, self.is_available, self.errors, self._last_error)
+
+    async def ask(self, call: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Return what the store answers, or ``otherwise`` at once while it is unavailable."""
+        if self._breaker.is_open:
+            return otherwise
+        try:
+            with self._breaker.guard():
+                return await call()
+        except StoreError as error:
+            self._note(error)
+            return otherwise
+
+    async def get(self, digest: bytes) -> bytes | None:
+        """Return the bytes of one entry, if the store has them."""
+        nothing: list[bytes | None] = [None]
+        return (await self.ask(lambda: self.store.get_many([digest]), nothing))[0]
+
+    async def put(self, entries: Sequence[CacheEntry], now_s: float) -> bool:
+        """Keep the entries; whether the store took them."""
+        items = [self._item(entry, now_s) for entry in entries]
+        return await self.ask(lambda: self._put(items), False)  # noqa: FBT003 - what it returns
+
+    async def _put(self, items: list[Item]) -> bool:
+        await self.store.set_many(items)
+        return True
+
+    def _item(self, entry: CacheEntry, now_s: float) -> Item:
+        leaves_s = None if self.residence_s is None else now_s + self.residence_s
+        ends = [at for at in (entry.until_s, leaves_s) if at is not None]
+        return Item(
+            key=entry.digest,
+            data=seal(entry),
+            created_s=entry.created_s,
+            expires_s=min(ends, default=None),
+            owner=entry.owner,
+            is_kept=entry.is_kept and self._is_last,
+        )
+
+    async def close(self) -> None:
+        """Stop looking for the store, and close it."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+        await self.store.close()
+
+    def _note(self, error: StoreError) -> None:
+        self.errors += 1
+        if not self._last_error:
+            _log.warning("cache tier %s failed, requests go on without it: %s", self.name, error)
+        self._last_error = str(error)
+        if isinstance(error, StoreUnavailable) and (
+            self._recovery is None or self._recovery.done()
+        ):
+            self._recovery = asyncio.create_task(self._recover(), name=f"recover {self.name}")
+
+    async def _recover(self) -> None:
+        """Ping the store until it answers; one ping at a time, however many wait for it."""
+        while self._breaker.is_open:
+            await self._clock.sleep(REST_S * 1.05)
+            try:
+                with self._breaker.guard():
+                    await self.store.ping()
+            except StoreError as error:
+                self._last_error = str(error)
+        self._last_error = ""
+        _log.info("cache tier %s answers again", self.name)

@@ -1,0 +1,105 @@
+"""What goes into a value while it is computed: the entries used, taints, money.
+
+Owns the context variable that carries the trail of the computation a task works
+in. A value inherits from what it was built from: marks and tags, so that dropping
+market data drops the reports made from it; the lowest generation; and taints.
+``cache`` opens a trail for each computation; model wrappers and steps add to it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hasten.cache.entry import CacheEntry
+    from hasten.cache.key import Key
+
+
+class CacheTrail:
+    """What went into one value so far. ``generation`` is the lowest it was made from."""
+
+    __slots__ = ("built_from", "cost_usd", "generation", "marks", "owners", "tags", "taints")
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.marks: dict[bytes, None] = {}
+        self.tags: dict[str, None] = {}
+        self.built_from: dict[bytes, None] = {}
+        self.owners: set[tuple[str, str, str]] = set()
+        self.taints: list[str] = []
+        self.cost_usd = 0.0
+
+    def add_entry(self, entry: CacheEntry) -> None:
+        """Note that ``entry`` was used."""
+        self.generation = min(self.generation, entry.generation)
+        self.marks.update(dict.fromkeys(entry.marks))
+        self.tags.update(dict.fromkeys(entry.tags))
+        self.built_from[entry.digest] = None
+        self.owners.add((entry.tenant, entry.user, entry.session))
+
+    def add(self, other: CacheTrail) -> None:
+        """Note that a value with the trail ``other`` was used."""
+        self.generation = min(self.generation, other.generation)
+        self.marks.update(other.marks)
+        self.tags.update(other.tags)
+        self.built_from.update(other.built_from)
+        self.owners |= other.owners
+        self.cost_usd += other.cost_usd
+        self.taints += [one for one in other.taints if one not in self.taints]
+
+    def leak_into(self, key: Key) -> str:
+        """Say why a value with this trail must not be kept under ``key``; empty if it may.
+
+        A value that more people share than one of its parts would carry that part to them.
+        """
+        for tenant, user, session in self.owners:
+            if tenant not in ("", key.tenant):
+                return "built from another tenant's value"
+            if user not in ("", key.user):
+                return "built from one person's value, but kept for others"
+            if session not in ("", key.session):
+                return "built from one session's value, but kept for others"
+        return ""
+
+
+_trail: ContextVar[CacheTrail | None] = ContextVar("hasten_cache_trail", default=None)
+
+
+def current_trail() -> CacheTrail | None:
+    """Return the trail of the computation this task works in, if it is one."""
+    return _trail.get()
+
+
+@contextmanager
+def leave_trail(trail: CacheTrail | None) -> Iterator[CacheTrail | None]:
+    """Let this block, and the tasks it starts, add to ``trail``."""
+    token = _trail.set(trail)
+    try:
+        yield trail
+    finally:
+        _trail.reset(token)
+
+
+def taint(reason: str) -> None:
+    """Say that what is being computed here is not as good as it should be: never store it."""
+    trail = _trail.get()
+    if trail is not None:
+        trail.taints.append(reason)
+
+
+def add_cost(cost_usd: float) -> None:
+    """Say that what is being computed here cost so much; a hit later saves it."""
+    trail = _trail.get()
+    if trail is not None:
+        trail.cost_usd += cost_usd
+
+
+def add_tags(*tags: str) -> None:
+    """Give what is being computed here further tags, known only now."""
+    trail = _trail.get()
+    if trail is not None:
+        trail.tags.update(dict.fromkeys(tags))
