@@ -99,7 +99,9 @@ def show(title: str, results: Sequence[Measured]) -> None:
         table.add_row(result.case.name, result.case.unit, *cells, goal + mark)
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(table)
-    console.print(f"{_machine()}; median of {_repeats(results)}; × is against the bare one")
+    bare = ", ".join(sorted({result.case.bare for result in results} - {""}))
+    against = f"; × is against {bare}" if bare else ""
+    console.print(f"{_machine()}; median of {_repeats(results)}{against}")
 
 
 def as_json(name: str, results: Sequence[Measured]) -> str:
@@ -131,9 +133,14 @@ def _cell(result: Measured, name: str) -> str:
     runner = result.case.runners.get(name, "")
     if isinstance(runner, str):
         return runner
-    ratio = result.ratio(name)
-    text = f"{result.median(name):.3g}"
-    return text if ratio is None else f"{text} (×{ratio:.3g})"
+    figure, ratio = result.median(name), result.ratio(name)
+    text = "" if figure is None else _number(figure)
+    return text if ratio is None else f"{text} (×{_number(ratio)})"
+
+
+def _number(figure: float) -> str:
+    """Return three digits that count, and never powers of ten."""
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"  # noqa: PLR2004 - three digits
 
 
 def _version(name: str) -> str:

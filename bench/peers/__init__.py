@@ -7,14 +7,15 @@ benchmark can see that everybody did the same work.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from bench.shapes import Shape
 
-Prepare = "Callable[[Shape], Coroutine[Any, Any, Callable[[], Awaitable[int]]]]"
+Call: TypeAlias = "Callable[[], Awaitable[int]]"
+Prepare: TypeAlias = "Callable[[Shape], Coroutine[Any, Any, Call]]"
 
 MODULES = {
     "hasten": "ours",
@@ -29,9 +30,10 @@ class CannotExpress(Exception):
     """The contestant has no way to say this shape."""
 
 
-def find(name: str) -> Callable[[Shape], Coroutine[Any, Any, Callable[[], Awaitable[int]]]] | None:
+def find(name: str) -> Prepare | None:
     """Return a contestant's ``prepare``, or ``None`` if its library is not installed."""
     try:
-        return importlib.import_module(f"bench.peers.{MODULES[name]}").prepare
+        prepare: Prepare = importlib.import_module(f"bench.peers.{MODULES[name]}").prepare
     except ModuleNotFoundError:
         return None
+    return prepare

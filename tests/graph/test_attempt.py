@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from hasten import virtual
 from hasten.clock import current_clock
 from hasten.errors import StepTimeout
+from hasten.graph.attempt import CANCEL_AGAIN_S
 from hasten.graph.step import Retry, Soft, step
 from tests.graph.common import graph, pause, run
 
@@ -101,6 +103,25 @@ def test_a_step_that_swallows_its_timeout_has_timed_out() -> None:
     outcome = run(graph(last))
     assert isinstance(outcome.error, StepTimeout)
     assert outcome.record.duration_s == pytest.approx(2)
+
+
+def test_a_step_cannot_outlive_its_timeout_for_good() -> None:
+    """It is cancelled again each second until it gives in; then its fallback answers."""
+
+    async def plain() -> int:
+        return 0
+
+    @step(timeout_s=1, fallback=plain)
+    async def last() -> int:
+        for _ in range(7):
+            with contextlib.suppress(asyncio.CancelledError):
+                await pause(1000)
+        await pause(1000)
+        return 1
+
+    outcome = run(graph(last))
+    assert outcome.outputs == {"last": 0}
+    assert outcome.record.duration_s == pytest.approx(1 + 7 * CANCEL_AGAIN_S)
 
 
 def test_an_error_in_answer_to_a_timeout_is_not_tried_again() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
+from hasten.graph.attempt import CANCEL_AGAIN_S
 from tests.properties.random_graphs import value_of
 
 if TYPE_CHECKING:
@@ -122,15 +123,22 @@ def _alone(step: StepPlan) -> tuple[float, Literal["step", "fallback", "nobody"]
     return took_s + more_s, "fallback" if ending == "value" else "nobody"
 
 
+def _stopped(step: StepPlan, one: TryPlan, timeout_s: float) -> tuple[float, str]:
+    """Return when a step ends that is out of time, cancelled again and again until it gives in."""
+    if not step.swallows:
+        return timeout_s, "late"
+    if step.stubborn_s > CANCEL_AGAIN_S:
+        return timeout_s + step.swallows * CANCEL_AGAIN_S, "late"
+    by = "cancels_itself" if one.ends == "cancels_itself" else "late"
+    return timeout_s + step.stubborn_s, by
+
+
 def _in_time(step: StepPlan, tries: tuple[TryPlan, ...]) -> tuple[float, str]:
     timeout_s = inf if step.timeout_s is None else step.timeout_s
     now_s = 0.0
     for number, one in enumerate(tries):
         if now_s + one.delay_s > timeout_s:
-            if not step.swallows:
-                return timeout_s, "late"
-            by = "cancels_itself" if one.ends == "cancels_itself" else "late"
-            return timeout_s + step.stubborn_s, by
+            return _stopped(step, one, timeout_s)
         now_s += one.delay_s
         if one.ends != "error" or number == len(tries) - 1:
             return now_s, one.ends

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from hasten.clock import Clock
     from hasten.graph.step import Step
+
+
+CANCEL_AGAIN_S = 1.0
+"""A step that swallows its cancellation is cancelled again after this time."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -88,9 +92,9 @@ class StepAttempt:
 
     async def _in_time(self, work: Awaitable[Any]) -> Settled:
         """Await ``work``; whatever goes wrong with it becomes a ``StepError``."""
-        limit = self.clock.timeout(self.step.policy.timeout_s)
+        limit = StepClock(self.clock, self.step.policy.timeout_s)
         try:
-            async with limit:
+            with limit:
                 value = await work
                 plain = to_plain(value) if self.is_output else None
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -98,10 +102,10 @@ class StepAttempt:
         except BaseException as error:
             if _is_cancelled():
                 raise asyncio.CancelledError from error
-            if limit.expired():
+            if limit.is_up:
                 raise self._late() from None
             raise failed(self.step, error) from error
-        if limit.expired():
+        if limit.is_up:
             # It swallowed the cancellation; what it returned after that is no answer.
             raise self._late()
         return Settled("ok", value, plain)
@@ -131,6 +135,51 @@ class StepAttempt:
     def _late(self) -> StepTimeout:
         name, timeout_s = self.step.name, self.step.policy.timeout_s
         return StepTimeout(f"step {name!r} did not end within {timeout_s:g} s", step=name)
+
+
+class StepClock:
+    """``with StepClock(clock, seconds):`` – cancels the block's task when its time is up.
+
+    Unlike ``asyncio.timeout`` it does not stop at that: a block that swallows
+    its cancellation is cancelled again, so it cannot outlive its time for good.
+    What it cancelled is taken back at the end; ``is_up`` says that it did.
+    """
+
+    __slots__ = ("_cancels", "_clock", "_seconds", "_task", "_timer")
+
+    def __init__(self, clock: Clock, seconds: float | None) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._cancels = 0
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the time was up before the block ended."""
+        return self._cancels > 0
+
+    def __enter__(self) -> Self:
+        if self._seconds is not None:
+            self._task = asyncio.current_task()
+            self._cancel_after(self._seconds)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._timer is not None and self._task is not None:
+            self._timer.cancel()
+            for _ in range(self._cancels):
+                self._task.uncancel()
+
+    def _cancel_after(self, seconds: float) -> None:
+        delay_s = self._clock.loop_delay(seconds)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._cancels += 1
+            self._task.cancel()
+            self._cancel_after(CANCEL_AGAIN_S)
 
 
 def failed(step: Step[..., Any], error: BaseException) -> StepFailed:

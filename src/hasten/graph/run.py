@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.clock import Clock, current_clock, set_clock
 from hasten.errors import DeadlineExceeded, HastenError, RunCancelled
-from hasten.graph.attempt import Settled, StepAttempt, failed
+from hasten.graph.attempt import CANCEL_AGAIN_S, Settled, StepAttempt, failed
 from hasten.graph.schedule import Decision, Schedule, Skip, Start
 from hasten.trace.event import RunEvent, RunRecord, RunStatus
 from hasten.trace.log import RunLog, Sink
@@ -40,9 +40,8 @@ _log = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 0.1
 """Progress is told at most once in this time."""
 
-CANCEL_AGAIN_S = 1.0
 CANCEL_TIMES = 5
-"""A step that swallows its cancellation is cancelled again, so often and this far apart."""
+"""How often the steps left at the end of a run are cancelled, ``CANCEL_AGAIN_S`` apart."""
 
 Reason = Literal["done", "failed", "cancelled", "deadline"]
 
