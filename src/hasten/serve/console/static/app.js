@@ -22,7 +22,11 @@ function newForm(app) {
 /** The errors that name a field, by its name, and what is left to say. */
 function errorsOf(problem, app) {
   const names = Object.keys(app?.inputs.properties ?? {});
-  const found = (problem?.errors ?? []).map((error) => ({ ...error, name: error.field.replace(/^inputs\./, "") }));
+  const found = (problem?.errors ?? []).map(({ field, message, allowed }) => ({
+    name: field.replace(/^inputs\./, ""),
+    message: message.replace(`'${field}': `, ""), // it stands at its field
+    allowed,
+  }));
   const atFields = found.filter((error) => names.includes(error.name));
   const isSaid = atFields.length > 0 && atFields.length === found.length;
   return { byField: Object.fromEntries(atFields.map((error) => [error.name, error])), rest: isSaid ? "" : (problem?.message ?? "") };

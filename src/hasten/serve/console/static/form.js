@@ -92,7 +92,7 @@ function Field({ field, value, error, onInput }) {
   return html`
     <div class="field">
       <label class="field-title" for=${id} title=${field.hint}>
-        ${field.title}${!field.isRequired && html`<span class="quiet"> optional</span>`}
+        ${field.title}${!field.isRequired && html` <span class="quiet">(optional)</span>`}
       </label>
       <${Control} field=${field} shared=${shared} allowed=${error?.allowed} />
       ${error && html`<p class="field-error" id="${id}-error">${error.message}</p>`}

@@ -77,7 +77,7 @@ function Invitation({ app }) {
 
 /** What a run is at, and how long it will take if past runs say so. */
 function doing(run) {
-  if (isOver(run)) return run.degraded.length ? `went on without ${run.degraded.map(({ step }) => words(step)).join(", ")}` : "";
+  if (isOver(run)) return run.status === "degraded" ? `went on without ${run.degraded.map(({ step }) => words(step)).join(", ")}` : "";
   const left = run.remainingMs === null ? "" : `about ${Math.ceil(run.remainingMs / 1000)} s left`;
   return [words(run.step), left].filter(Boolean).join(" · ");
 }

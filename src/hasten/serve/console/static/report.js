@@ -5,7 +5,7 @@ import { Choice } from "./form.js";
 import { title, words } from "./format.js";
 import { render } from "./markdown.js";
 import { partsOf, reportMarkdown } from "./parts.js";
-import { isOver } from "./state.js";
+import { isAnswered, isOver } from "./state.js";
 
 /** `runs` are those of the race, in order; the last is shown first. */
 export function Report({ app, runs }) {
@@ -21,7 +21,7 @@ export function Report({ app, runs }) {
         ${runs.length > 1 &&
         html`<${Choice}
           name="report-mode"
-          legend="Of"
+          legend="of"
           value=${run.mode}
           options=${runs.map((one) => [one.mode, title(one.mode)])}
           onChange=${setMode}
@@ -42,6 +42,7 @@ function Notes({ run }) {
   return html`
     ${run.error && html`<p class="note bad" role="alert"><strong>${title(run.status)}:</strong> ${run.error.message}</p>`}
     ${run.degraded.length > 0 &&
+    (!isOver(run) || isAnswered(run)) &&
     html`<div class="note warn">
       <strong>Degraded.</strong> This report went on without what it wanted:
       <ul>

@@ -28,7 +28,7 @@ export function KeyDialog({ isOpen, onClose }) {
           <input ref=${input} type="password" autocomplete="off" spellcheck="false" defaultValue=${key.get()} />
         </label>
         <div class="dialog-buttons">
-          <button value="cancel" formnovalidate>Cancel</button>
+          <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>
           <button value="use" class="run">Use</button>
         </div>
       </form>
