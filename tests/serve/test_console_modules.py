@@ -10,7 +10,7 @@ TESTS = sorted((Path(__file__).parent / "console").glob("*.test.js"))
 
 
 def test_the_modules_pass_their_tests() -> None:
-    """Stream, state, critical path, lanes, schema, report parts, session and format hold."""
+    """Stream, state, lanes, schema, report parts, session and format hold."""
     done = node(
         ["--test", "--test-reporter=tap", *map(str, TESTS)],
         return_completed_process=True,

@@ -91,7 +91,10 @@ def test_streamed_text_is_the_answers_text(on_server: Callable[..., Any]) -> Non
 
     async def test(client: Client) -> None:
         events = await stream(client, "/api/run/stream", "POST", json=TEA)
-        text = "".join(event.data["text"] for event in events if event.name == "text")
+        texts = [event.data for event in events if event.name == "text"]
+        text = "".join(one["text"] for one in texts)
+        started_s = next(event.data["started_s"] for event in events if event.name == "run")
+        assert all(one["at_s"] > started_s for one in texts)
         whole = next(e.data for e in events if e.data.get("status") == "completed")
         assert text
         assert text in whole["data"]["answer"]
@@ -216,6 +219,11 @@ def test_runs_are_listed_and_shown(on_server: Callable[..., Any]) -> None:
         assert shown["inputs"]["note"] == "with milk"
         assert {span["name"] for span in shown["spans"]} >= {"facts", "prices", "draft", "answer"}
         assert shown["timing"]["breakdown"]
+        on_path = [
+            span["name"] for span in shown["spans"] if span["span_id"] in shown["critical_path"]
+        ]
+        assert "prices" in on_path
+        assert "facts" not in on_path
 
     on_server(test)
 

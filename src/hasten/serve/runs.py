@@ -22,7 +22,7 @@ from hasten.graph.run import Outcome, Run
 from hasten.serve.auth import CallerOf, RuntimeOf, caller_of
 from hasten.serve.problems import problem_of
 from hasten.serve.stream import as_messages
-from hasten.trace.critical import breakdown
+from hasten.trace.critical import breakdown, critical_path
 from hasten.trace.log import RunFilter
 from hasten.trace.tree import Trace
 from hasten.wire import Runtime
@@ -132,11 +132,13 @@ async def list_runs(
 
 @router.get("/api/runs/{run_id}")
 async def show_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[str, Any]:
-    """Return one run with its inputs, outputs and spans."""
+    """Return one run with its inputs, outputs and spans; ``critical_path`` are spans' ids."""
     record, spans = await runtime.trace(run_id, caller)
+    trace = Trace(record, spans)
     return {
         **shown(record, whole=True),
-        "timing": _timing(Trace(record, spans)),
+        "timing": _timing(trace),
+        "critical_path": sorted({segment.span.span_id for segment in critical_path(trace)}),
         "spans": [msgspec.to_builtins(span) for span in spans],
     }
 

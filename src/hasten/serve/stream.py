@@ -54,7 +54,7 @@ class _Encoder:
             case "span.finished":
                 return [("span", {"span_id": event.span_id, **event.data})]
             case "text" | "text.replaced" | "degraded":
-                return [(event.type, event.data)]
+                return [(event.type, {"at_s": event.at_s, **event.data})]
             case "progress":
                 return self._progressed(event)
             case "output":
