@@ -132,7 +132,7 @@ async def list_runs(
 
 @router.get("/api/runs/{run_id}")
 async def show_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[str, Any]:
-    """Return one run with its inputs, outputs and spans; ``critical_path`` are spans' ids."""
+    """Return one run: its inputs, its outputs, its spans and which of them were critical."""
     record, spans = await runtime.trace(run_id, caller)
     trace = Trace(record, spans)
     return {
