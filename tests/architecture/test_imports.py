@@ -50,6 +50,7 @@ def watch(event, details):
     elif event == "open" and isinstance(details[1], str) and set(details[1]) & set("wax+"):
         happened.append("writes " + str(details[0]))
 
+sys.dont_write_bytecode = True
 import asyncio, importlib, json, threading
 made = []
 new_loop = asyncio.new_event_loop
