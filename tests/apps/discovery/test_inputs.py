@@ -28,6 +28,18 @@ def test_every_area_has_sub_areas_of_its_own() -> None:
     assert len(set(sub_areas)) == len(sub_areas) >= 4 * len(SUB_AREAS)
 
 
+def test_the_schema_tells_which_sub_areas_go_with_an_area() -> None:
+    """A program that reads the schema alone can offer the right sub-areas."""
+    rules = app.inputs.model_json_schema()["allOf"]
+    told = {
+        rule["if"]["properties"]["interest_area"]["const"]: tuple(
+            rule["then"]["properties"]["sub_interest_area"]["enum"]
+        )
+        for rule in rules
+    }
+    assert told == SUB_AREAS
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_samples_are_valid(sample: str) -> None:
     """Every sample may be run as it is."""

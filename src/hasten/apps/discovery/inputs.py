@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 MAX_SUMMARY_CHARS = 20_000
@@ -57,6 +57,17 @@ SUB_AREAS: dict[str, tuple[str, ...]] = {
 """The sub-areas of each interest area; no sub-area belongs to two."""
 
 
+def _sub_area_rules() -> list[JsonValue]:
+    """Say in JSON Schema which sub-areas go with which area, so that a form can offer them."""
+    return [
+        {
+            "if": {"properties": {"interest_area": {"const": area}}},
+            "then": {"properties": {"sub_interest_area": {"enum": list(parts)}}},
+        }
+        for area, parts in SUB_AREAS.items()
+    ]
+
+
 class DiscoveryInputs(BaseModel):
     """What a person tells about themselves. Only ``experience_summary`` is personal.
 
@@ -64,7 +75,9 @@ class DiscoveryInputs(BaseModel):
     them alone may be shared between people.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"allOf": _sub_area_rules()}
+    )
 
     goal_type: GoalType = Field(description="What the business is for.")
     time_commitment: TimeCommitment = Field(description="Time there is for it.")
