@@ -118,6 +118,7 @@ def test_sentences_are_whole() -> None:
             assert line.endswith(".")
             assert "{" not in line
             assert "  " not in line
+            assert not re.search(r"\b(every|first|a|an) an? ", line), line
 
 
 def test_a_plain_question_is_answered_in_paragraphs() -> None:

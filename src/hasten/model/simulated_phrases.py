@@ -442,13 +442,14 @@ ASPECTS: tuple[str, ...] = (
 PERIODS: tuple[str, ...] = (
     "two weeks",
     "three weeks",
-    "a month",
     "six weeks",
     "two months",
-    "a quarter",
     "ten days",
     "four weeks",
+    "three months",
+    "eight weeks",
 )
+"""Read after "every", "within" and "the first" alike."""
 
 FEW: tuple[str, ...] = ("three", "four", "five", "six", "seven", "eight", "ten", "twelve")
 

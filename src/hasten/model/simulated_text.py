@@ -7,6 +7,7 @@ comes from the generator that is passed in. ``simulated`` calls it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,6 +44,8 @@ _LIST_ITEMS = 2
 _LIST_WORDS = 30
 _QUOTE_FROM_WORDS = 5
 _LAST_SENTENCE_WORDS = 32
+_LAST_TRIES = 4
+_CHARS_PER_WORD = 5.77
 _CLOSE_ENOUGH_WORDS = 7
 _FACT_SHARE = 0.5
 _ANY_THEME = Theme((), (), ())
@@ -83,30 +86,33 @@ class Prose:
         self._topic = topic
         self._rng = rng
         self._facts = iter(_by_interest(facts, theme, rng))
-        self._clauses = _endless(theme.clauses, GENERAL, rng=rng)
+        self._clauses: Iterator[str] = _endless(theme.clauses, GENERAL, rng=rng)
         self._aspects = _endless(ASPECTS, rng=rng)
         self._fact_frames = _endless(FACT_FRAMES, rng=rng)
         self._plain_frames = _endless(PLAIN_FRAMES, rng=rng)
 
-    def write(self, words: int) -> str:
+    def write(self, words: float) -> str:
         """Write about ``words`` words: paragraphs, with a list before the last in longer texts."""
         words = min(words, MAX_WORDS)
-        in_list = max(words // 3, _LIST_WORDS) if words >= _LIST_FROM_WORDS else 0
-        last = words // 5 if in_list else 0
-        blocks = []
-        left = words - in_list - last
-        while left > 0:
-            paragraph = self._paragraph(left if left < 2 * _PARAGRAPH_WORDS else _PARAGRAPH_WORDS)
-            blocks.append(paragraph)
-            left -= _count(paragraph)
-            if left <= _CLOSE_ENOUGH_WORDS:
-                break
+        in_list = max(words / 3, _LIST_WORDS) if words >= _LIST_FROM_WORDS else 0
+        last = words / 5 if in_list else 0
+        blocks: list[str] = []
+
+        def left() -> float:
+            return words - sum(map(_count, blocks))
+
+        while left() - in_list - last > _CLOSE_ENOUGH_WORDS:
+            lead = left() - in_list - last
+            blocks.append(
+                self._paragraph(lead if lead < 2 * _PARAGRAPH_WORDS else _PARAGRAPH_WORDS)
+            )
         if in_list:
-            blocks.append(self._list(in_list + left))
-            blocks.append(self._paragraph(words - sum(map(_count, blocks))))
+            blocks.append(self._list(left() - last))
+        if left() > _CLOSE_ENOUGH_WORDS or not blocks:
+            blocks.append(self._paragraph(left()))
         return "\n\n".join(blocks)
 
-    def _paragraph(self, words: int) -> str:
+    def _paragraph(self, words: float) -> str:
         sentences = [self._sentence(words, has_fact=True)]
         left = words - _count(sentences[0])
         while left > _CLOSE_ENOUGH_WORDS:
@@ -114,35 +120,39 @@ class Prose:
             left -= _count(sentences[-1])
         return " ".join(sentences)
 
-    def _list(self, words: int) -> str:
+    def _list(self, words: float) -> str:
         items: list[str] = []
         left = words
         while left > _CLOSE_ENOUGH_WORDS or len(items) < _LIST_ITEMS:
-            items.append(f"- **{next(self._aspects)}:** {self._clause()}.")
+            items.append(f"- **{next(self._aspects)}:** {self._filled(next(self._clauses))}.")
             left -= _count(items[-1])
         return "\n".join(items)
 
-    def _sentence(self, left: int, *, has_fact: bool) -> str:
-        """Return the next sentence; near the end, in the frame that fits best."""
+    def _sentence(self, left: float, *, has_fact: bool) -> str:
+        """Return the next sentence; near the end, of several the one that fits best."""
         fact = next(self._facts, None) if has_fact else None
         frames = self._plain_frames if fact is None else self._fact_frames
-        tries = 4 if left < _LAST_SENTENCE_WORDS else 1
-        places = self._places(fact)
-        made = [next(frames).format_map(places) for _ in range(tries)]
-        return min(made, key=lambda sentence: abs(left - _count(sentence)))
+        tries = _LAST_TRIES if left < _LAST_SENTENCE_WORDS else 1
+        chosen = [next(frames) for _ in range(tries)]
+        clauses = [next(self._clauses) for _ in range(tries)]
+        made = {self._fill(frame, clause, fact): clause for frame in chosen for clause in clauses}
+        best = min(made, key=lambda sentence: abs(left - _count(sentence)))
+        clauses.remove(made[best])
+        self._clauses = itertools.chain(clauses, self._clauses)
+        return best
 
-    def _places(self, fact: Fact | None) -> dict[str, str]:
-        clause = self._clause()
+    def _fill(self, frame: str, clause: str, fact: Fact | None) -> str:
+        clause = self._filled(clause)
         places = {"clause": clause, "Clause": _capital(clause), "period": self._pick(PERIODS)}
         if fact is not None:
             value = fact.value
-            if _count(value) >= _QUOTE_FROM_WORDS and "“" not in value:
+            if len(value.split()) >= _QUOTE_FROM_WORDS and "“" not in value:
                 value = f"“{value}”"
             places |= {"label": fact.label, "value": value, "Value": _capital(value)}
-        return places
+        return frame.format_map(places)
 
-    def _clause(self) -> str:
-        return next(self._clauses).format(
+    def _filled(self, clause: str) -> str:
+        return clause.format(
             topic=self._topic,
             few=self._pick(FEW),
             share=self._pick(SHARES),
@@ -184,8 +194,9 @@ def _endless(*groups: Sequence[T], rng: random.Random) -> Iterator[T]:
             yield from rng.sample(group, len(group))
 
 
-def _count(text: str) -> int:
-    return len(text.split())
+def _count(text: str) -> float:
+    """Measure ``text`` in words of usual length, so that as many words are as many tokens."""
+    return len(text) / _CHARS_PER_WORD
 
 
 def _capital(text: str) -> str:
