@@ -20,7 +20,7 @@ from hasten.trace.recorder import OpenSpan, describe, status_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from hasten.clock import Clock
+    from hasten.graph.alarm import Alarm, AlarmClock
     from hasten.graph.step import Step
 
 
@@ -58,7 +58,7 @@ class StepAttempt:
 
     step: Step[..., Any]
     values: Mapping[str, Any]
-    clock: Clock
+    alarms: AlarmClock
     attributes: dict[str, Any]
     is_output: bool = False
 
@@ -92,7 +92,7 @@ class StepAttempt:
 
     async def _in_time(self, work: Awaitable[Any]) -> Settled:
         """Await ``work``; whatever goes wrong with it becomes a ``StepError``."""
-        limit = StepClock(self.clock, self.step.policy.timeout_s)
+        limit = StepLimit(self.alarms, self.step.policy.timeout_s)
         try:
             with limit:
                 value = await work
@@ -129,7 +129,7 @@ class StepAttempt:
                 if _is_cancelled() or not retry.on(error):
                     raise
             here.set(attempts=number + 1)
-            await self.clock.sleep(retry.backoff_s * 2 ** (number - 1))
+            await self.alarms.clock.sleep(retry.backoff_s * 2 ** (number - 1))
         return await self.step.function(**self.values)
 
     def _late(self) -> StepTimeout:
@@ -137,22 +137,22 @@ class StepAttempt:
         return StepTimeout(f"step {name!r} did not end within {timeout_s:g} s", step=name)
 
 
-class StepClock:
-    """``with StepClock(clock, seconds):`` – cancels the block's task when its time is up.
+class StepLimit:
+    """``with StepLimit(alarms, seconds):`` – cancels the block's task when its time is up.
 
     Unlike ``asyncio.timeout`` it does not stop at that: a block that swallows
     its cancellation is cancelled again, so it cannot outlive its time for good.
     What it cancelled is taken back at the end; ``is_up`` says that it did.
     """
 
-    __slots__ = ("_cancels", "_clock", "_seconds", "_task", "_timer")
+    __slots__ = ("_alarm", "_alarms", "_cancels", "_seconds", "_task")
 
-    def __init__(self, clock: Clock, seconds: float | None) -> None:
-        self._clock = clock
+    def __init__(self, alarms: AlarmClock, seconds: float | None) -> None:
+        self._alarms = alarms
         self._seconds = seconds
         self._cancels = 0
         self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm: Alarm | None = None
 
     @property
     def is_up(self) -> bool:
@@ -162,24 +162,20 @@ class StepClock:
     def __enter__(self) -> Self:
         if self._seconds is not None:
             self._task = asyncio.current_task()
-            self._cancel_after(self._seconds)
+            self._alarm = self._alarms.after(self._seconds, self._cancel)
         return self
 
     def __exit__(self, *_error: object) -> None:
-        if self._timer is not None and self._task is not None:
-            self._timer.cancel()
+        if self._alarm is not None and self._task is not None:
+            self._alarm.drop()
             for _ in range(self._cancels):
                 self._task.uncancel()
-
-    def _cancel_after(self, seconds: float) -> None:
-        delay_s = self._clock.loop_delay(seconds)
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._cancel)
 
     def _cancel(self) -> None:
         if self._task is not None:
             self._cancels += 1
             self._task.cancel()
-            self._cancel_after(CANCEL_AGAIN_S)
+            self._alarm = self._alarms.after(CANCEL_AGAIN_S, self._cancel)
 
 
 def failed(step: Step[..., Any], error: BaseException) -> StepFailed:

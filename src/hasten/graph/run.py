@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.clock import Clock, current_clock, set_clock
 from hasten.errors import DeadlineExceeded, HastenError, RunCancelled
+from hasten.graph.alarm import AlarmClock
 from hasten.graph.attempt import CANCEL_AGAIN_S, Settled, StepAttempt, failed
 from hasten.graph.schedule import Decision, Schedule, Skip, Start
 from hasten.trace.event import RunEvent, RunRecord, RunStatus
@@ -118,12 +119,12 @@ class Run:
         self._open_ends = {graph.position[name] for name in (*graph.outputs, *graph.effects)}
         self._error: HastenError | None = None
         self._over: asyncio.Future[Reason] = self._loop.create_future()
-        self._wake: asyncio.TimerHandle | None = None
         self._wake_s = inf
-        self._telling: asyncio.TimerHandle | None = None
+        self._is_telling = False
         self._told_s = -inf
         self._context = contextvars.copy_context()
         self._context.run(self._enter)
+        self._alarms = self._context.run(AlarmClock, self.clock)
         self._task = self._loop.create_task(
             self._main(), name=f"run {self.run_id}", context=self._context
         )
@@ -173,19 +174,15 @@ class Run:
 
     async def _main(self) -> Outcome:
         self._emit("run.started", **_headline(self.record))
-        deadline = None
         if self._deadline_s is not None:
-            delay_s = self.clock.loop_delay(self._deadline_s)
-            deadline = self._loop.call_later(delay_s, self._finish, "deadline")
+            self._alarms.after(self._deadline_s, functools.partial(self._finish, "deadline"))
         try:
             self._apply(self._schedule.start(self.clock.monotonic()))
             reason: Reason = await self._over
         except asyncio.CancelledError:
             # The run owns this task: whoever cancels it, as a closing loop does, ends the run.
             reason = "cancelled"
-        for timer in (deadline, self._wake, self._telling):
-            if timer is not None:
-                timer.cancel()
+        self._alarms.stop()
         try:
             await self._stop_tasks()
         finally:
@@ -218,7 +215,7 @@ class Run:
             attributes["phase"] = step.policy.phase
         if step.policy.log_fields:
             attributes["params"] = step.logged(values)
-        attempt = StepAttempt(step, values, self.clock, attributes, graph.is_output[position])
+        attempt = StepAttempt(step, values, self._alarms, attributes, graph.is_output[position])
         work = self._run_step(position, attempt)
         task = self._loop.create_task(work, name=step.name, context=self._context.copy())
         task.add_done_callback(functools.partial(self._step_gone, position), context=self._context)
@@ -277,23 +274,16 @@ class Run:
             self._finish("failed")
 
     def _arm(self) -> None:
-        """Set the timer for the next soft deadline."""
+        """Set the alarm for the next soft deadline."""
         wake_s = self._schedule.next_wake_s()
-        if wake_s is None or wake_s >= self._wake_s:
-            return
-        if self._wake is not None:
-            self._wake.cancel()
-        self._wake_s = wake_s
-        self._wake = self._after(wake_s - self.clock.monotonic(), self._tick)
+        if wake_s is not None and wake_s < self._wake_s:
+            self._wake_s = wake_s
+            self._alarms.at(wake_s, self._tick)
 
     def _tick(self) -> None:
-        """Ask the schedule; a timer that fired a rounding error early is set once more."""
         self._wake_s = inf
         if not self._over.done():
             self._apply(self._schedule.tick(self.clock.monotonic()))
-
-    def _after(self, delay_s: float, act: Callable[[], None]) -> asyncio.TimerHandle:
-        return self._loop.call_later(self.clock.loop_delay(delay_s), act, context=self._context)
 
     def _finish(self, reason: Reason) -> None:
         if not self._over.done():
@@ -362,15 +352,17 @@ class Run:
 
     def _tell_progress(self) -> None:
         """Say how far the run is, now or as soon as ``PROGRESS_EVERY_S`` allows."""
-        if self._telling is None:
-            wait_s = self._told_s + PROGRESS_EVERY_S - self.clock.monotonic()
-            if wait_s > 0:
-                self._telling = self._after(wait_s, self._send_progress)
-            else:
-                self._send_progress()
+        if self._is_telling:
+            return
+        due_s = self._told_s + PROGRESS_EVERY_S
+        if due_s > self.clock.monotonic():
+            self._is_telling = True
+            self._alarms.at(due_s, self._send_progress)
+        else:
+            self._send_progress()
 
     def _send_progress(self) -> None:
-        self._telling = None
+        self._is_telling = False
         if self._over.done():
             return
         self._told_s = now_s = self.clock.monotonic()

@@ -30,6 +30,7 @@ from typing import (
 from hasten.clock import current_clock
 from hasten.codec import to_plain
 from hasten.errors import CodecError, GraphError
+from hasten.graph.alarm import AlarmClock
 from hasten.graph.attempt import StepAttempt
 from hasten.trace.recorder import current_recorder, degrade
 
@@ -124,7 +125,8 @@ class Step(Generic[P, T]):
         attributes: dict[str, Any] = {"phase": self.policy.phase} if self.policy.phase else {}
         if self.policy.log_fields:
             attributes["params"] = self.logged(values)
-        settled = await StepAttempt(self, values, current_clock(), attributes).run()
+        with AlarmClock(current_clock()) as alarms:
+            settled = await StepAttempt(self, values, alarms, attributes).run()
         if settled.error is not None:
             if settled.result == "none":
                 raise settled.error
