@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { dollars, moment, number, seconds, secondsNumber, times, title, words } from "../../../src/hasten/serve/console/static/format.js";
 
 test("seconds keep the digits that matter", () => {
-  assert.deepEqual([0.6249, 0.999, 8.27, 9.996, 23.94, 99.96, 123.6, null].map(secondsNumber), ["0.62", "1.00", "8.3", "10.0", "23.9", "100", "124", "–"]);
+  assert.deepEqual([0.6249, 0.999, 8.27, 9.996, 23.94, 99.96, 123.6, null].map(secondsNumber), ["0.62", "1.0", "8.3", "10.0", "23.9", "100", "124", "–"]);
   assert.equal(seconds(23.94), "23.9\u202fs");
   assert.equal(seconds(null), "–");
 });

@@ -79,8 +79,11 @@ test("text that is replaced is gone", () => {
   assert.equal(run.firstTextS, 1);
 });
 
-test("the critical path is the server's", () => {
-  assert.deepEqual(takeTrace(all([begun()]), { critical_path: [1, 3], spans: [] }).critical, [1, 3]);
+test("the figures of a run that is over are the server's", () => {
+  const trace = { critical_path: [1, 3], duration_s: 23.9, first_text_s: null };
+  const run = takeTrace({ ...all([begun(), end()]), firstTextS: 0.4 }, trace);
+  assert.deepEqual([run.critical, run.endS, run.firstTextS], [[1, 3], 23.9, 0.4]);
+  assert.equal(takeTrace(run, { ...trace, first_text_s: 0.5 }).firstTextS, 0.5);
 });
 
 test("without streamed text the first output is the first text", () => {

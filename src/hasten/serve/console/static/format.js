@@ -11,7 +11,7 @@ export function seconds(value) {
 /** The same without the unit. */
 export function secondsNumber(value) {
   if (value == null) return "–";
-  if (value < 9.995) return value.toFixed(value < 1 ? 2 : 1);
+  if (value < 9.995) return value.toFixed(value < 0.995 ? 2 : 1);
   return value < 99.95 ? value.toFixed(1) : value.toFixed(0);
 }
 

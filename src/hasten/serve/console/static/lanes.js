@@ -9,7 +9,7 @@ import { words } from "./format.js";
 import { spanPhase } from "./state.js";
 
 const LEAST_PX = 3;
-const LEAST_SHARE = 0.002;
+const LEAST_SHARE = 0.001;
 const LABEL_GAP_PX = 6;
 const LETTER_PX = 5;
 const LANE_GAP_PX = 10;

@@ -50,8 +50,16 @@ export function takeMessage(run, { event, data }, receivedMs) {
   return { ...next, anchorS };
 }
 
-/** Takes what only the whole trace tells, as the server worked it out: the ids of the spans on the critical path. */
-export const takeTrace = (run, trace) => ({ ...run, critical: trace.critical_path });
+/**
+ * Takes the figures of a run that is over as the server worked them out: the ids of
+ * the spans on its critical path, and the seconds it shows everywhere else.
+ */
+export const takeTrace = (run, trace) => ({
+  ...run,
+  critical: trace.critical_path,
+  endS: trace.duration_s,
+  firstTextS: trace.first_text_s ?? run.firstTextS,
+});
 
 /** Seconds the run has taken by `nowMs` on the page's clock. */
 export function elapsedS(run, nowMs) {
