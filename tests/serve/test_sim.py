@@ -49,16 +49,6 @@ async def _client(
         yield client
 
 
-async def _post(profile: SimProfile, body: Any) -> tuple[int, Any, Any]:
-    """Post ``body`` as it is; return status, headers and the decoded answer."""
-    async with (
-        serving(create_sim_app(profile)) as url,
-        aiohttp.ClientSession() as session,
-        session.post(f"{url}/v1/chat/completions", data=body) as reply,
-    ):
-        return reply.status, reply.headers, orjson.loads(await reply.read())
-
-
 def test_the_sdk_gets_a_whole_answer() -> None:
     """Every field the SDK's types require is there, and the figures add up."""
 
@@ -254,33 +244,37 @@ def test_a_failure_on_the_way_ends_the_stream_with_an_error() -> None:
     assert asyncio.run(main()) == {"before", "on the way"}
 
 
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        (b"{", None),
-        (b"[]", None),
-        (b'{"model": "x"}', "messages"),
-        (b'{"messages": []}', "model"),
-        (b'{"model": "x", "messages": []}', "messages"),
-        (b'{"model": "x", "messages": [{"role": "king", "content": "hi"}]}', "messages[0].role"),
-        (b'{"model": "x", "messages": [{"role": "user", "content": 5}]}', "messages[0].content"),
-        (b'{"model": "x", "messages": [{"role": "user", "content": "hi"}], "n": 2}', "n"),
-        (_asking({"type": "json_schema"}), "response_format.json_schema"),
-        (
-            _asking(
-                {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#/no"}}}
-            ),
-            "response_format",
-        ),
-    ],
+WRONG: tuple[tuple[bytes, str | None], ...] = (
+    (b"{", None),
+    (b"[]", None),
+    (b'{"model": "x"}', "messages"),
+    (b'{"messages": []}', "model"),
+    (b'{"model": "x", "messages": []}', "messages"),
+    (b'{"model": "x", "messages": [{"role": "king", "content": "hi"}]}', "messages[0].role"),
+    (b'{"model": "x", "messages": [{"role": "user", "content": 5}]}', "messages[0].content"),
+    (b'{"model": "x", "messages": [{"role": "user", "content": "hi"}], "n": 2}', "n"),
+    (_asking({"type": "json_schema"}), "response_format.json_schema"),
+    (
+        _asking({"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#/no"}}}),
+        "response_format",
+    ),
 )
-def test_a_wrong_body_is_a_400_that_names_the_parameter(body: bytes, param: str | None) -> None:
-    """In OpenAI's own error shape."""
-    status, _, answer = asyncio.run(_post(FAST, body))
-    assert status == 400
-    assert answer["error"].keys() == {"message", "type", "param", "code"}
-    assert answer["error"]["type"] == "invalid_request_error"
-    assert answer["error"]["param"] == param
+"""Bodies that are wrong, and the parameter that is to blame."""
+
+
+def test_a_wrong_body_is_a_400_that_names_the_parameter() -> None:
+    """In OpenAI's own error shape, whatever is wrong."""
+
+    async def main() -> None:
+        async with serving(create_sim_app(FAST)) as url, aiohttp.ClientSession() as session:
+            for body, param in WRONG:
+                async with session.post(f"{url}/v1/chat/completions", data=body) as reply:
+                    error = orjson.loads(await reply.read())["error"]
+                assert reply.status == 400
+                assert error.keys() == {"message", "type", "param", "code"}
+                assert (error["type"], error["param"]) == ("invalid_request_error", param)
+
+    asyncio.run(main())
 
 
 def test_models_are_listed_and_unknown_paths_are_404_in_the_same_shape() -> None:
