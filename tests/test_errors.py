@@ -87,4 +87,6 @@ def make(name: str) -> HastenError:
         extra = {"field": "area"}
     elif issubclass(found, errors.StepError):
         extra = {"step": "rank"}
+    elif issubclass(found, errors.StoredFailure):
+        extra = {"original": "model_timeout"}
     return found(message, **extra)
