@@ -141,6 +141,7 @@ def elapsed_s(page: Page, mode: str) -> float:
     return float(page.get_by_role("region", name=mode, exact=True).locator(".digits").inner_text())
 
 
+@pytest.mark.measured
 def test_a_race_is_run_and_won(page: Page) -> None:
     """Both runs end on the first screen, three times as fast and more; simulation is said."""
     run(page, "10×")
@@ -158,6 +159,9 @@ def test_a_race_is_run_and_won(page: Page) -> None:
     assert len(report.inner_text()) > 1_000
     assert page.get_by_role("tab").count() == 3
     assert page.get_by_text("figures are simulated seconds").is_visible()
+    said = page.locator("[aria-live=polite]").inner_text()
+    assert "complete after" in said
+    assert "as fast" in said
     assert page.locator(".recent li").first.get_by_text("×").is_visible()
 
 
