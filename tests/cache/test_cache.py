@@ -426,12 +426,15 @@ async def test_putting_stores_a_value_that_is_there_already() -> None:
 
 @in_virtual_time
 async def test_early_refreshes_spare_everybody_the_wait() -> None:
-    """A busy key with a slow computation is never missed, and refreshed once a life."""
+    """A busy key with a slow computation is hardly ever missed, and refreshed once a life."""
     cache, compute = Cache(), Counted(2.0)
     busy = policy(is_refreshed_early=True)
     await cache.get_or_compute(key_of(), compute, busy)
-    for _ in range(1000):
-        await current_clock().sleep(0.5)
-        assert isinstance((await cache.answer(key_of(), compute, busy)).decision, Fresh)
-    assert 5 <= compute.begun - 1 <= 7
+    waited = 0
+    for _ in range(10_000):
+        await current_clock().sleep(0.1)
+        answer = await cache.answer(key_of(), compute, busy)
+        waited += isinstance(answer.decision, Miss)
+    assert waited <= 10
+    assert 10 <= compute.begun - 1 <= 12
     assert cache.stats.of("tool", "").misses == compute.begun

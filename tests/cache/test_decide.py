@@ -115,7 +115,7 @@ def test_early_refreshes_stay_in_the_last_fifth() -> None:
 
 
 def test_early_refreshes_come_a_computation_before_the_end() -> None:
-    """XFetch with beta 1: the head start is exponential with the computation's time as its mean."""
+    """One computation, and an exponential share more whose mean is another one (XFetch, beta 1)."""
     entry = an_entry(KEY, provenance=Provenance(compute_s=2.0))
     draw = random.Random(1)
     starts = []
@@ -123,7 +123,8 @@ def test_early_refreshes_come_a_computation_before_the_end() -> None:
         number = draw.random()
         at_s = next(at / 10 for at in range(10_800, 11_001) if is_due_early(entry, at / 10, number))
         starts.append(1100.0 - at_s)
-    assert mean(starts) == pytest.approx(2.0, rel=0.1)
+    assert min(starts) >= 2.0 - 0.1
+    assert mean(starts) == pytest.approx(2.0 + 2.0, rel=0.1)
 
 
 def test_what_is_stored_and_what_is_not() -> None:

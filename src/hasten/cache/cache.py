@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
+from hasten.cache.browse import explain
 from hasten.cache.decide import Decision, Fresh, Miss, Stale, decide
 from hasten.cache.entry import CacheEntry, Provenance
 from hasten.cache.fill import CacheBatch, CacheFill, stored_failure
 from hasten.cache.flight import Answer, CacheFlight, CacheFlights
+from hasten.cache.invalidate import CacheSelector, Invalidation, audit, erase, invalidate
 from hasten.cache.ledger import CacheLedger, ledger_of
 from hasten.cache.look import CacheCall, CacheLook
 from hasten.cache.memory import CacheMemory, HeldEntry, copy_of
 from hasten.cache.policy import PLAIN, CachePolicy, Directives
-from hasten.cache.request import current_request, current_session
+from hasten.cache.request import answer_in_request, current_session
 from hasten.cache.stats import CacheStats
 from hasten.cache.tiers import CacheTier, Tier
 from hasten.cache.trail import current_trail
@@ -40,6 +42,7 @@ from hasten.virtual import VirtualLoop
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
+    from hasten.cache.explain import Explanation
     from hasten.cache.key import Key
     from hasten.store.base import ByteStore
 
@@ -77,11 +80,12 @@ class Cache:
         self.ledger: CacheLedger = ledger_of(self.all_tiers(), ledger)
         if memory_residence_s is None:
             memory_residence_s = MEMORY_RESIDENCE_S if tiers else math.inf
-        self.memory = CacheMemory(memory_bytes, memory_residence_s)
         self.stats = CacheStats()
+        self.memory = CacheMemory(memory_bytes, memory_residence_s, self.ledger.view, self.stats)
         self.flights = CacheFlights(self.ledger.view)
         self._nodes = self.memory.queue.nodes
         self._view = self.ledger.view
+        self.ledger.on_news = lambda: self.memory.sweep_soon(self.flights.run)
         self._random = random.Random()  # noqa: S311 - spreads early refreshes, guards nothing
 
     async def __aenter__(self) -> Self:
@@ -150,7 +154,8 @@ class Cache:
     ) -> Answer:
         """Return the value with the decision that gave it; raises as ``get_or_compute`` does."""
         if policy.scope == "request":
-            return await self._answer_in_request(key, compute, policy)
+            counters = self.stats.of(policy.use, "request")
+            return await answer_in_request(key.digest, compute, counters)
         call = CacheCall(key, lambda _: compute(), policy, directives)
         answer = await self._stored(call)
         if answer is None:
@@ -231,6 +236,54 @@ class Cache:
 
         return await self.answer(key, given, policy, directives=Directives(no_cache=True))
 
+    async def invalidate(
+        self,
+        what: CacheSelector | str,
+        *,
+        tenants: Sequence[str] | None = None,
+        is_dry_run: bool = False,
+    ) -> Invalidation:
+        """Drop what ``what`` selects, such as ``"tag=market:AI"``, and what was built from it.
+
+        Within ``tenants``, by default the caller's own and what is public (``""``).
+        A dry run lists what would go. Raises ``InvalidInput`` for what is no selector,
+        ``StoreUnavailable`` when other processes cannot be told.
+        """
+        selector = CacheSelector.parse(what) if isinstance(what, str) else what
+        within = (current_caller().tenant, "") if tenants is None else tenants
+        return await invalidate(self, selector, within, is_dry_run=is_dry_run)
+
+    async def erase(self, tenant: str, user: str) -> int:
+        """Delete everything of one person, everywhere; return how many copies.
+
+        Raises ``StoreUnavailable`` if a tier could not be asked: then do it again.
+        """
+        return await erase(self, tenant, user)
+
+    async def audit(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Return the newest invalidations: what, within which tenants, by whom, when."""
+        return await audit(self, limit)
+
+    async def clean(self, *, older_than_s: float) -> int:
+        """Delete what was computed longer ago than that, kept or not; return how many copies."""
+        before_s = current_clock().now() - older_than_s
+        old = [held for held in self.memory.entries() if held.entry.created_s < before_s]
+        for held in old:
+            self.memory.drop_held(held)
+        counts = [await tier.delete_created(before_s) for tier in self.all_tiers()]
+        return len(old) + sum(counts)
+
+    async def flush(self) -> int:
+        """Delete everything, and let no process serve what it has; return how many copies."""
+        await self.ledger.restart()
+        return await self.clean(older_than_s=-math.inf)
+
+    async def explain(
+        self, key: Key, policy: CachePolicy, *, directives: Directives = PLAIN
+    ) -> Explanation:
+        """Say what a call would get now and why, and which stored keys come near."""
+        return await explain(self, CacheCall(key, _never, policy, directives))
+
     async def _stored(self, call: CacheCall) -> Answer | None:
         """Return what memory has; for ``only_if_cached`` what any tier has, or raise."""
         await self.ledger.sync_if_due()
@@ -241,6 +294,7 @@ class Cache:
             if answer is None:
                 message = f"only-if-cached: {call.key.label}: {look.reason}"
                 raise NotCached(message)
+            self.keep_found(answer)
         return None if answer is None else self._given(call, answer)
 
     def _given(self, call: CacheCall, answer: Answer) -> Answer:
@@ -249,24 +303,9 @@ class Cache:
             here.set(**self.count(call, answer))
         return _heard(answer)
 
-    async def _answer_in_request(
-        self, key: Key, compute: Callable[[], Awaitable[Any]], policy: CachePolicy
-    ) -> Answer:
-        request = current_request()
-        if request is None:
-            return Answer(await compute(), Miss("no request to keep it for"))
-        counters = self.stats.of(policy.use, "request")
-        if request.has(key.digest):
-            counters.hits += 1
-            value = await request.get_or_compute(key.digest, compute)
-            return Answer(value, Fresh(0.0, math.inf), "request")
-        counters.misses += 1
-        value = await request.get_or_compute(key.digest, compute)
-        return Answer(value, Miss("nothing is stored under this key"))
-
     def _from_memory(self, call: CacheCall) -> Answer | None:
         """Return what memory may answer; an error it keeps is raised."""
-        held = self._alive(call.key.digest)
+        held = self.memory.alive(call.key.digest)
         now_s = current_clock().now()
         if held is None or now_s >= held.leaves_s:
             return None
@@ -290,38 +329,41 @@ class Cache:
             return None
         return Answer(value, decision, self.memory.name, held.entry)
 
-    def _alive(self, digest: bytes) -> HeldEntry | None:
-        """Return what memory holds, unless it was invalidated or the view cannot tell."""
-        held = self._nodes.get(digest)
-        if held is None or held.sure_epoch == self._view.epoch:
-            return held
-        entry = held.entry
-        is_known = not self._view.unknown(entry.generation, entry.marks)
-        if is_known and self._view.is_alive(entry.generation, entry.marks):
-            held.sure_epoch = self._view.epoch
-            return held
-        self.memory.drop(digest)
-        return None
-
     def spare(self, call: CacheCall) -> Answer | None:
         """Return what memory holds in case the computation fails."""
-        held = self._alive(call.key.digest)
+        held = self.memory.alive(call.key.digest)
         if held is None or held.entry.kind == "error":
             return None
         return self._held_answer(held, call, Miss("held in case of an error"))
 
-    def hold(self, entry: CacheEntry, value: object) -> None:
-        """Hold an entry that was found alive just now."""
-        counters = self.stats.of(entry.use, self.memory.name)
-        held = self.memory.hold(entry, value, counters, current_clock().now())
-        held.sure_epoch = self._view.epoch
+    def keep_found(self, answer: Answer) -> None:
+        """Hold what a tier gave just now; an error it keeps is raised."""
+        if answer.entry is not None:
+            self.memory.hold(answer.entry, answer.value)
+            if answer.entry.kind == "error":
+                raise stored_failure(answer.entry)
 
     async def write(self, tiers: Sequence[CacheTier], entry: CacheEntry) -> None:
-        """Write an entry to some tiers, nearest first."""
+        """Write an entry to some tiers, nearest first.
+
+        What was invalidated while it was written is taken back: whoever deletes by a
+        pattern or a person, and saw no entry yet, has bumped before it looked.
+        """
         now_s = current_clock().now()
         for tier in tiers:
             if await tier.put([entry], now_s):
                 self.stats.of(entry.use, tier.name).stored += 1
+        if tiers:
+            await self.ledger.pull()
+            if not self._view.is_alive_entry(entry):
+                await self.delete([entry.digest])
+
+    async def delete(self, digests: Sequence[bytes]) -> None:
+        """Delete entries here and in every tier."""
+        for digest in digests:
+            self.memory.drop(digest)
+        for tier in self.all_tiers():
+            await tier.delete(digests)
 
     def _flight_for(self, call: CacheCall) -> tuple[CacheFlight, bool]:
         """Return the flight that gets the value, and whether it was started for this call.
@@ -400,6 +442,10 @@ class Cache:
         loop = asyncio.get_running_loop()
         source = loop.random if isinstance(loop, VirtualLoop) else self._random
         return source.random()
+
+
+async def _never(_flight: CacheFlight) -> Any:
+    """Compute nothing: an explanation only looks."""
 
 
 def _heard(answer: Answer) -> Answer:

@@ -132,12 +132,13 @@ def early_from_s(entry: CacheEntry) -> float:
 def is_due_early(entry: CacheEntry, now_s: float, draw: float) -> bool:
     """Whether this request should refresh ``entry`` before it expires.
 
-    XFetch with beta 1: likelier the nearer the end and the longer it takes to
-    compute, so that one of many callers refreshes and the others never wait.
+    XFetch with beta 1, likelier the nearer the end and the longer it takes to
+    compute; and one computation sooner, since ours runs beside the request that
+    starts it. One of many callers refreshes, and the others hardly ever wait.
     """
     if now_s < early_from_s(entry) or entry.fresh_until_s is None:
         return False
-    head_start_s = -entry.provenance.compute_s * math.log(max(draw, 1e-12))
+    head_start_s = entry.provenance.compute_s * (1 - math.log(max(draw, 1e-12)))
     return now_s + head_start_s >= entry.fresh_until_s
 
 

@@ -85,8 +85,7 @@ class CacheFill:
         if found is None:
             return None
         self._entry = found.entry
-        if found.entry is not None and found.entry.kind == "error":
-            raise stored_failure(found.entry)
+        self._cache.keep_found(found)
         return found
 
     def settle(self, answer: Answer) -> None:
@@ -183,9 +182,9 @@ class CacheFill:
         if len(body) > policy.max_bytes:
             return f"too large: {len(body)} bytes, the policy stores {policy.max_bytes}"
         entry = new_entry(self.call, keep, trail, took_s, body)
-        if not self._cache.ledger.view.is_alive(entry.generation, entry.marks):
+        if not self._cache.ledger.view.is_alive_entry(entry):
             return "invalidated while it was computed"
-        self._cache.hold(entry, value)
+        self._cache.memory.hold(entry, value)
         self._entry = entry
         self._look.behind = self._look.tiers
         return ""

@@ -13,11 +13,15 @@ goes on serving for as long as it may hold an entry.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hasten.cache.entry import CacheEntry
     from hasten.store.base import Changes
 
 SYNC_EVERY_S = 1.0
@@ -25,6 +29,20 @@ SYNC_EVERY_S = 1.0
 
 MARKS_KNOWN = 200_000
 """The view forgets all and begins anew when it knows so many marks."""
+
+
+NEVER = 2**62
+"""Above every epoch."""
+
+_RULE = b"pattern "
+
+
+def pattern_rule(tenant: str, pattern: str) -> bytes:
+    """Return what is bumped for a pattern: a mark that says which labels it means.
+
+    No other mark looks like it: they are all digests of another length.
+    """
+    return _RULE + msgspec.msgpack.encode((tenant, pattern))
 
 
 class CacheGenerations:
@@ -36,13 +54,26 @@ class CacheGenerations:
         self._floor = 0
         self._complete_since = 0
         self._bumps: dict[bytes, int] = {}
+        self._patterns: dict[tuple[str, str], int] = {}
 
-    def is_alive(self, generation: int, marks: Iterable[bytes]) -> bool:
-        """Whether a value filled in at ``generation`` stands, as far as this view knows."""
+    def is_alive(self, generation: int, marks: Iterable[bytes], before: int = NEVER) -> bool:
+        """Whether a value filled in at ``generation`` stands, as far as this view knows.
+
+        With ``before``, whether it stood before that epoch.
+        """
         if generation < self._floor:
             return False
         bumped = self._bumps.get
-        return all(bumped(mark, 0) <= generation for mark in marks)
+        return not any(generation < bumped(mark, 0) < before for mark in marks)
+
+    def is_alive_entry(self, entry: CacheEntry, before: int = NEVER) -> bool:
+        """Whether ``entry`` stands: by its marks, and by its label where patterns were given."""
+        return self.is_alive(entry.generation, entry.marks, before) and not any(
+            entry.generation < epoch < before
+            and tenant == entry.tenant
+            and fnmatchcase(entry.label, pattern)
+            for (tenant, pattern), epoch in self._patterns.items()
+        )
 
     def unknown(self, generation: int, marks: Iterable[bytes]) -> list[bytes]:
         """Return the marks the ledger must be asked about before ``is_alive`` is exact."""
@@ -58,10 +89,14 @@ class CacheGenerations:
             self._bumps.setdefault(mark, 0)
         for mark, at in changes.bumps.items():
             self._bumps[mark] = max(at, self._bumps.get(mark, 0))
+            if mark.startswith(_RULE):
+                tenant, pattern = msgspec.msgpack.decode(mark[len(_RULE) :])
+                self._patterns[tenant, pattern] = self._bumps[mark]
         self._floor = max(self._floor, changes.floor)
         self.epoch = max(self.epoch, changes.epoch)
         if len(self._bumps) > MARKS_KNOWN:
             self._bumps.clear()
+            self._patterns.clear()
             self._complete_since = self.epoch
 
     def doubt(self) -> None:

@@ -12,30 +12,31 @@ import math
 import secrets
 from typing import TYPE_CHECKING
 
-from hasten.cache.generation import SYNC_EVERY_S, CacheGenerations
+from hasten.cache.generation import NEVER, SYNC_EVERY_S, CacheGenerations
 from hasten.cache.tiers import REST_S, CacheTier, Tier
 from hasten.clock import current_clock
 from hasten.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hasten.cache.entry import CacheEntry
     from hasten.store.base import ByteStore, Changes
 
 _REACH = ("process", "machine", "network")
 
-_FROM_NOW_ON = 2**62
-"""No epoch is above it: asking since then tells where things stand, and no history."""
-
 
 class CacheLedger:
-    """The ledger in ``tier``; ``is_shared`` unless nobody but this cache can bump it."""
+    """The ledger in ``tier``; ``is_shared`` unless nobody but this cache can bump it.
+
+    ``on_news`` is called whenever something was invalidated, here or elsewhere.
+    """
 
     def __init__(self, tier: CacheTier, *, is_shared: bool) -> None:
         self.tier = tier
         self.is_shared = is_shared
         self.view = CacheGenerations()
+        self.on_news: Callable[[], None] = _no_news
         self._holder = secrets.token_bytes(8)
         self._pulling: asyncio.Task[None] | None = None
 
@@ -50,20 +51,26 @@ class CacheLedger:
     async def pull(self) -> None:
         """Bring the view up to date now. A ledger that forgot is told to start again above it."""
         store, view = self.tier.store, self.view
-        since = view.epoch or _FROM_NOW_ON
+        since = view.epoch or NEVER  # where things stand, and no history
         changes = await self._changes(since)
         if changes is not None and changes.epoch < view.epoch:
             await self.tier.ask(lambda: store.restart(view.epoch), None)
             changes = await self._changes(since)
         if changes is not None:
+            is_news = changes.epoch != view.epoch
             view.apply(changes)
+            if is_news:
+                self.on_news()
         view.sure_until_s = current_clock().now() + SYNC_EVERY_S if self.is_shared else math.inf
 
     async def _changes(self, since: int, marks: Sequence[bytes] = ()) -> Changes | None:
         return await self.tier.ask(lambda: self.tier.store.changes(since, marks), None)
 
-    async def is_alive(self, entry: CacheEntry, found_in: CacheTier) -> bool:
-        """Whether an entry that a tier gave stands, by a view that is up to date for it."""
+    async def is_alive(self, entry: CacheEntry, found_in: CacheTier, before: int = NEVER) -> bool:
+        """Whether an entry that a tier gave stands, by a view that is up to date for it.
+
+        With ``before``, whether it stood before that epoch.
+        """
         view = self.view
         if found_in.store is self.tier.store and self.tier.store.epoch != view.epoch:
             await self.pull()
@@ -73,7 +80,7 @@ class CacheLedger:
             if changes is None:
                 return False
             view.apply(changes, unknown)
-        return view.is_alive(entry.generation, entry.marks)
+        return view.is_alive_entry(entry, before)
 
     async def bump(self, marks: Sequence[bytes]) -> int:
         """Kill everything that has one of the marks; return the epoch.
@@ -84,6 +91,11 @@ class CacheLedger:
         epoch = await self.tier.store.bump(marks)
         await self.pull()
         return epoch
+
+    async def restart(self) -> None:
+        """Kill everything there is. Raises ``StoreUnavailable`` when the ledger cannot be told."""
+        await self.tier.store.restart(self.view.epoch)
+        await self.pull()
 
     async def take_lease(self, digest: bytes, ttl_s: float) -> bool:
         """Whether this process may compute what ``digest`` stands for; yes if nobody can tell."""
@@ -107,6 +119,10 @@ class CacheLedger:
     def _heard(self, epoch: int) -> None:
         if epoch > self.view.epoch:
             self.view.doubt()
+
+
+def _no_news() -> None:
+    """Nobody wants to know."""
 
 
 def ledger_of(tiers: Sequence[CacheTier], store: ByteStore | None) -> CacheLedger:

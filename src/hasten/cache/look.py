@@ -54,7 +54,7 @@ class CacheLook:
         self._is_renewal = is_renewal
 
     async def find(self) -> Answer | None:
-        """Return what the nearest tier that may answer has, and hold it in memory."""
+        """Return what the nearest tier that may answer has, without counting or keeping it."""
         await self._cache.ledger.sync_if_due()
         for place, tier in enumerate(self.tiers):
             entry = await self._entry_in(tier)
@@ -65,7 +65,6 @@ class CacheLook:
                 self.reason = answer.decision.reason
                 self.spare = self.spare or answer
                 continue
-            self._cache.hold(entry, answer.value)
             self.behind = self.tiers[:place]
             return answer
         return None

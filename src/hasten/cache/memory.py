@@ -16,14 +16,23 @@ import msgspec
 
 from hasten import codec
 from hasten.cache.decide import early_from_s
+from hasten.clock import current_clock
 from hasten.errors import CodecError
 from hasten.store.memory import MOST_USES, MemoryNode, MemoryQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import asyncio
+    from collections.abc import Callable, Coroutine, Iterator
 
     from hasten.cache.entry import CacheEntry
-    from hasten.cache.stats import CacheCounters
+    from hasten.cache.generation import CacheGenerations
+    from hasten.cache.stats import CacheCounters, CacheStats
+
+SWEEP_AFTER_S = 1.0
+"""What was invalidated leaves memory so soon after the news; it is not served in between."""
+
+SWEEP_ENTRIES = 500
+"""A sweep lets others have their turn after so many entries."""
 
 OVERHEAD_BYTES = 1_000
 """What an entry takes besides its value, roughly: its envelope, its node, three dict slots."""
@@ -91,21 +100,68 @@ class CacheMemory:
 
     name = "memory"
 
-    def __init__(self, max_bytes: int, residence_s: float) -> None:
+    def __init__(
+        self, max_bytes: int, residence_s: float, view: CacheGenerations, stats: CacheStats
+    ) -> None:
         self.residence_s = residence_s
         self.queue: MemoryQueue[HeldEntry] = MemoryQueue(max_bytes)
+        self._view = view
+        self._stats = stats
+        self._sweep: asyncio.Task[None] | None = None
 
-    def hold(
-        self, entry: CacheEntry, value: object, counters: CacheCounters, now_s: float
-    ) -> HeldEntry:
-        """Hold ``entry``, whose value is ``value``, from now on; return how it is held."""
-        held = HeldEntry(entry, value, counters, now_s + self.residence_s)
+    def hold(self, entry: CacheEntry, value: object) -> None:
+        """Hold an entry that was found alive just now, and whose value is ``value``."""
+        leaves_s = current_clock().now() + self.residence_s
+        held = HeldEntry(entry, value, self._stats.of(entry.use, self.name), leaves_s)
+        held.sure_epoch = self._view.epoch
         self.queue.put(held)
-        return held
+
+    def alive(self, digest: bytes) -> HeldEntry | None:
+        """Return what is held, unless it was invalidated or the view cannot tell any more."""
+        held = self.queue.nodes.get(digest)
+        if held is None or held.sure_epoch == self._view.epoch:
+            return held
+        if self._stands(held):
+            held.sure_epoch = self._view.epoch
+            return held
+        self.drop(digest)
+        return None
+
+    def _stands(self, held: HeldEntry) -> bool:
+        entry = held.entry
+        return not self._view.unknown(entry.generation, entry.marks) and self._view.is_alive_entry(
+            entry
+        )
 
     def drop(self, digest: bytes) -> bool:
         """Let go of an entry; whether it was held."""
         return self.queue.drop(digest)
+
+    def drop_held(self, held: HeldEntry) -> None:
+        """Let go of this very entry, if it is still held."""
+        if self.queue.nodes.get(held.key) is held:
+            self.queue.drop(held.key)
+
+    def drop_owned(self, owner: bytes) -> int:
+        """Let go of everything that belongs to one person; return how many entries."""
+        return sum(self.drop(held.key) for held in self.entries() if held.entry.owner == owner)
+
+    def sweep_soon(self, run: Callable[[Coroutine[Any, Any, None], str], Any]) -> None:
+        """Free what was invalidated, in the background, unless that is under way."""
+        if self._sweep is None or self._sweep.done():
+            self._sweep = run(self._sweep_all(), "cache sweep")
+
+    async def _sweep_all(self) -> None:
+        """Let go of what is dead or has stayed too long, again while there are news meanwhile."""
+        clock, epoch = current_clock(), 0
+        while epoch != self._view.epoch:
+            epoch = self._view.epoch
+            await clock.sleep(SWEEP_AFTER_S)
+            for count, held in enumerate(self.entries(), 1):
+                if clock.now() >= held.leaves_s or not self._stands(held):
+                    self.drop_held(held)
+                if count % SWEEP_ENTRIES == 0:
+                    await clock.sleep(0)
 
     def entries(self) -> Iterator[HeldEntry]:
         """Yield what is held; the queue may change meanwhile."""

@@ -8,12 +8,18 @@ kept as they are, not copied: they never leave the request.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from hasten.cache.decide import Fresh, Miss
+from hasten.cache.flight import Answer
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    from hasten.cache.stats import CacheCounters
 
 
 class CacheRequest:
@@ -46,12 +52,23 @@ class CacheRequest:
             self._values.pop(digest, None)
 
 
+async def answer_in_request(
+    digest: bytes, compute: Callable[[], Awaitable[Any]], counters: CacheCounters
+) -> Answer:
+    """Return the value of the request this task works for, computed if it is not there."""
+    request = _request.get()
+    if request is None:
+        return Answer(await compute(), Miss("no request to keep it for"))
+    if request.has(digest):
+        counters.hits += 1
+        value = await request.get_or_compute(digest, compute)
+        return Answer(value, Fresh(0.0, math.inf), "request")
+    counters.misses += 1
+    value = await request.get_or_compute(digest, compute)
+    return Answer(value, Miss("nothing is stored under this key"))
+
+
 _request: ContextVar[CacheRequest | None] = ContextVar("hasten_cache_request", default=None)
-
-
-def current_request() -> CacheRequest | None:
-    """Return the request this task works for, if there is one."""
-    return _request.get()
 
 
 def current_session() -> str:

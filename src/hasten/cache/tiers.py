@@ -113,6 +113,18 @@ class CacheTier:
             is_kept=entry.is_kept and self._is_last,
         )
 
+    async def delete(self, digests: Sequence[bytes]) -> None:
+        """Delete entries."""
+        await self.ask(lambda: self.store.delete_many(digests), 0)
+
+    async def delete_owned(self, owner: bytes) -> int | None:
+        """Delete what belongs to one person; ``None`` if the store could not be asked."""
+        return await self.ask(lambda: self.store.delete_owned(owner), None)
+
+    async def delete_created(self, before_s: float) -> int:
+        """Delete what was created before then; return how many items."""
+        return await self.ask(lambda: self.store.delete_created(before_s), 0)
+
     async def close(self) -> None:
         """Stop looking for the store, and close it."""
         if self._recovery is not None:
