@@ -280,10 +280,10 @@ def test_the_key_is_in_no_message() -> None:
 @pytest.mark.parametrize(
     ("deadlines", "parts"),
     [
-        (Deadlines(read_s=0.05), (5.0, OK)),
-        (Deadlines(total_s=0.05), (OK, 5.0)),
-        (Deadlines(read_s=0.05), (STREAM_OK, chunked(event("Hi")), 5.0)),
-        (Deadlines(total_s=0.1), (STREAM_OK, *(chunked(event("Hi")), 0.03) * 100)),
+        (Deadlines(read_s=0.05), (30.0, OK)),
+        (Deadlines(total_s=0.05), (OK, 30.0)),
+        (Deadlines(read_s=0.05), (STREAM_OK, chunked(event("Hi")), 30.0)),
+        (Deadlines(total_s=0.1), (STREAM_OK, *(chunked(event("Hi")), 0.03) * 1000)),
     ],
     ids=["headers", "body", "stalled stream", "endless stream"],
 )
@@ -297,12 +297,12 @@ def test_each_deadline_ends_the_call(
         async with endpoint(*parts, options=options) as (model, raw):
             with pytest.raises(ModelTimeout):
                 await _chunks(model)
-            await asyncio.wait_for(raw.has_left.wait(), 2.0)
+            await asyncio.wait_for(raw.has_left.wait(), 10.0)
             return raw.has_left.is_set()
 
     clock = Clock()
     assert asyncio.run(main())
-    assert clock.monotonic() < 3.0
+    assert clock.monotonic() < 20.0
 
 
 def test_deadlines_are_seconds_of_the_clock_in_force() -> None:
@@ -311,13 +311,13 @@ def test_deadlines_are_seconds_of_the_clock_in_force() -> None:
     async def main() -> None:
         with use_clock(Clock(speed=100.0)):
             options = Endpoint(deadlines=Deadlines(read_s=10.0))
-            async with endpoint(5.0, OK, options=options) as (model, _):
+            async with endpoint(30.0, OK, options=options) as (model, _):
                 with pytest.raises(ModelTimeout):
                     await model.complete(ASK)
 
     clock = Clock()
     asyncio.run(main())
-    assert 0.1 <= clock.monotonic() < 3.0
+    assert 0.1 <= clock.monotonic() < 20.0
 
 
 def test_nobody_listening_is_unavailable() -> None:
@@ -341,7 +341,7 @@ def test_a_reader_who_leaves_ends_the_call_upstream() -> None:
         async with endpoint(STREAM_OK, chunked(event("Hi")), 30.0) as (model, raw):
             async with aclosing(model.stream(ASK)) as chunks:
                 assert (await anext(chunks)).text == "Hi"
-            await asyncio.wait_for(raw.has_left.wait(), 2.0)
+            await asyncio.wait_for(raw.has_left.wait(), 10.0)
 
     asyncio.run(main())
 
@@ -356,7 +356,7 @@ def test_a_cancelled_plain_call_ends_upstream() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await asyncio.wait_for(raw.has_left.wait(), 2.0)
+            await asyncio.wait_for(raw.has_left.wait(), 10.0)
 
     asyncio.run(main())
 
