@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_LINES = 500
+LINE_CHARS = 105
 IMPORT = re.compile(r"""(?:from|import)\s*["']([^"']+)["']""")
 
 
@@ -111,11 +112,13 @@ def test_markup_is_made_from_text_in_one_place() -> None:
 
 
 def test_our_modules_stay_small_and_say_what_they_own() -> None:
-    """The house rules hold for the page, too: short files, each with its own comment on top."""
+    """The house rules hold for the page, too: short files and lines, a comment on top."""
     for path in [*own(".js"), *own(".css")]:
         text = path.read_text()
         assert text.startswith("/*"), path.name
-        assert len(text.splitlines()) <= FILE_LINES, path.name
+        lines = text.splitlines()
+        assert len(lines) <= FILE_LINES, path.name
+        assert max(map(len, lines)) <= LINE_CHARS, path.name
 
 
 def test_what_is_vendored_is_listed_with_its_licence() -> None:

@@ -1,9 +1,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { axisEndS, barsOf, groupsOf, layOut, ticksOf } from "../../../src/hasten/serve/console/static/lanes.js";
+import {
+  axisEndS,
+  barsOf,
+  groupsOf,
+  layOut,
+  ticksOf,
+} from "../../../src/hasten/serve/console/static/lanes.js";
 
-const span = (id, parentId, kind, name, startS, endS, attributes = {}) => ({ id, parentId, kind, name, startS, endS, status: "ok", attributes });
+const span = (id, parentId, kind, name, startS, endS, attributes = {}) => ({
+  id,
+  parentId,
+  kind,
+  name,
+  startS,
+  endS,
+  status: "ok",
+  attributes,
+});
 
 const RUN = {
   lastS: 10,
@@ -35,26 +50,43 @@ test("tools, model calls and bare steps are bars; what is inside a tool, too sho
 });
 
 test("bars come by phase, in the application's order, unknown phases last", () => {
-  const bars = [{ id: 1, phase: "later" }, { id: 2, phase: "b" }, { id: 3, phase: "a" }];
+  const bars = [
+    { id: 1, phase: "later" },
+    { id: 2, phase: "b" },
+    { id: 3, phase: "a" },
+  ];
   const groups = groupsOf(bars, { a: "First", b: "Second", c: "Third" });
-  assert.deepEqual(groups.map((group) => [group.title, group.bars[0].id]), [["First", 3], ["Second", 2], ["later", 1]]);
+  assert.deepEqual(
+    groups.map((group) => [group.title, group.bars[0].id]),
+    [
+      ["First", 3],
+      ["Second", 2],
+      ["later", 1],
+    ],
+  );
 });
 
 const OPTIONS = { scale: (valueS) => valueS * 10, nowS: 50, widthPx: 500, measure: () => 100 };
 const bar = (id, startS, endS) => ({ id, startS, endS });
 
 test("a bar and its label never touch another on the same lane", () => {
-  const { lanes, placed } = layOut([bar(1, 0, 5), bar(2, 5, 10), bar(3, 18, 20), bar(4, 45, 50), bar(5, 0, 30)], OPTIONS);
+  const { lanes, placed } = layOut(
+    [bar(1, 0, 5), bar(2, 5, 10), bar(3, 18, 20), bar(4, 45, 50), bar(5, 0, 30)],
+    OPTIONS,
+  );
   assert.ok(lanes >= 3);
   for (const one of placed) {
     for (const other of placed) {
-      if (one.id < other.id && one.lane === other.lane) assert.ok(one.to < other.from || other.to < one.from);
+      if (one.id < other.id && one.lane === other.lane)
+        assert.ok(one.to < other.from || other.to < one.from);
     }
   }
 });
 
 test("a label goes inside where it fits, else right, else left", () => {
-  const sides = layOut([bar(1, 0, 30), bar(2, 0, 5), bar(3, 45, 50)], OPTIONS).placed.map((one) => one.side);
+  const sides = layOut([bar(1, 0, 30), bar(2, 0, 5), bar(3, 45, 50)], OPTIONS).placed.map(
+    (one) => one.side,
+  );
   assert.deepEqual(sides.toSorted(), ["in", "left", "right"]);
 });
 

@@ -27,15 +27,31 @@ const RUN = {
 
 test("a finished part shows its output, one under way its sections in the order they were begun", () => {
   const parts = partsOf(RUN, PHASES);
-  assert.deepEqual(parts.map((part) => [part.title, part.isDone]), [["Profile", true], ["Ideas", false], ["Fourth", true]]);
+  assert.deepEqual(
+    parts.map((part) => [part.title, part.isDone]),
+    [
+      ["Profile", true],
+      ["Ideas", false],
+      ["Fourth", true],
+    ],
+  );
   assert.ok(partsOf({ ...RUN, status: "cancelled" }, PHASES).every((part) => part.isDone));
-  assert.deepEqual(parts[0].blocks.map((block) => block.text), ["# Whole"]);
-  assert.deepEqual(parts[1].blocks.map((block) => block.text), ["## Hello\n\nHi.", "## Closing\n\nBye."]);
+  assert.deepEqual(
+    parts[0].blocks.map((block) => block.text),
+    ["# Whole"],
+  );
+  assert.deepEqual(
+    parts[1].blocks.map((block) => block.text),
+    ["## Hello\n\nHi.", "## Closing\n\nBye."],
+  );
   assert.match(parts[2].blocks[0].text, /^```json\n\{\n {2}"a": 1\n\}\n```$/);
 });
 
 test("the report says where it comes from and what it had to do without", () => {
   const text = reportMarkdown(RUN, { title: "Discovery", phases: PHASES });
-  assert.match(text, /^\*Discovery, hasten, 23\.9\ss \(simulated seconds, simulated model\), run_1\.\*\n\n> Degraded: look up, timed out\n\n# Profile\n\n# Whole\n\n# Ideas/);
+  assert.match(
+    text,
+    /^\*Discovery, hasten, 23\.9\ss \(simulated seconds, simulated model\), run_1\.\*\n\n> Degraded: look up, timed out\n\n# Profile\n\n# Whole\n\n# Ideas/,
+  );
   assert.ok(text.endsWith("```\n"));
 });

@@ -17,7 +17,16 @@ const T0 = 1_700_000_000;
 
 const begun = (more = {}) => ({
   event: "run",
-  data: { run_id: "r1", app: "demo", mode: "hasten", clock: "real", speed: 4, simulated: true, started_s: T0, ...more },
+  data: {
+    run_id: "r1",
+    app: "demo",
+    mode: "hasten",
+    clock: "real",
+    speed: 4,
+    simulated: true,
+    started_s: T0,
+    ...more,
+  },
 });
 
 /** A span message: times are seconds after the run began. */
@@ -35,9 +44,13 @@ const span = (id, parentId, kind, name, startS, endS, attributes = {}, status = 
   },
 });
 
-const end = (status = "complete", error = null) => ({ event: "", data: { run_id: "r1", complete: true, status, progress: 1, error } });
+const end = (status = "complete", error = null) => ({
+  event: "",
+  data: { run_id: "r1", complete: true, status, progress: 1, error },
+});
 
-const all = (messages, receivedMs = 0) => messages.reduce((run, message) => takeMessage(run, message, receivedMs), NEW_RUN);
+const all = (messages, receivedMs = 0) =>
+  messages.reduce((run, message) => takeMessage(run, message, receivedMs), NEW_RUN);
 
 test("the first message says what runs", () => {
   const run = all([begun()]);
@@ -47,7 +60,12 @@ test("the first message says what runs", () => {
 });
 
 test("a span is one span from its start to its end", () => {
-  const run = all([begun(), span(1, null, "run", "demo", 0, null), span(2, 1, "tool", "look", 1, null), span(2, 1, "tool", "look", 1, 3.5)]);
+  const run = all([
+    begun(),
+    span(1, null, "run", "demo", 0, null),
+    span(2, 1, "tool", "look", 1, null),
+    span(2, 1, "tool", "look", 1, 3.5),
+  ]);
   assert.equal(run.spans.length, 2);
   assert.deepEqual([run.spans[1].startS, run.spans[1].endS, run.spans[1].status], [1, 3.5, "ok"]);
   assert.equal(run.lastS, 3.5);
@@ -75,7 +93,10 @@ test("text that is replaced is gone", () => {
     { event: "text.replaced", data: { section: "Core", text: "Good day", at_s: T0 + 2 } },
     { event: "text", data: { section: "Core", text: ".", at_s: T0 + 3 } },
   ]);
-  assert.deepEqual(run.texts.map((one) => one.text), ["Good day."]);
+  assert.deepEqual(
+    run.texts.map((one) => one.text),
+    ["Good day."],
+  );
   assert.equal(run.firstTextS, 1);
 });
 
@@ -90,8 +111,26 @@ test("without streamed text the first output is the first text", () => {
   const run = all([
     begun(),
     span(2, null, "step", "profile", 0, 18.3),
-    { event: "", data: { phase: "first", status: "completed", data: { report: "# A" }, progress: 0.5, run_id: "r1" } },
-    { event: "", data: { phase: "first", status: "completed", data: { report: "# B" }, progress: 0.5, run_id: "r1" } },
+    {
+      event: "",
+      data: {
+        phase: "first",
+        status: "completed",
+        data: { report: "# A" },
+        progress: 0.5,
+        run_id: "r1",
+      },
+    },
+    {
+      event: "",
+      data: {
+        phase: "first",
+        status: "completed",
+        data: { report: "# B" },
+        progress: 0.5,
+        run_id: "r1",
+      },
+    },
   ]);
   assert.ok(Math.abs(run.firstTextS - 18.3) < 1e-6);
   assert.deepEqual(run.outputs, [{ name: "report", phase: "first", value: "# B" }]);
@@ -102,8 +141,26 @@ test("progress says the step and the time left, and never undoes what is done", 
   const run = all([
     begun(),
     { event: "", data: { phase: "first", status: "completed", data: { a: 1 } } },
-    { event: "", data: { phase: "first", status: "in_progress", progress: 0.6, current_step: "look", estimated_remaining_ms: 4000 } },
-    { event: "", data: { phase: "second", status: "in_progress", progress: 0.7, current_step: "think", estimated_remaining_ms: null } },
+    {
+      event: "",
+      data: {
+        phase: "first",
+        status: "in_progress",
+        progress: 0.6,
+        current_step: "look",
+        estimated_remaining_ms: 4000,
+      },
+    },
+    {
+      event: "",
+      data: {
+        phase: "second",
+        status: "in_progress",
+        progress: 0.7,
+        current_step: "think",
+        estimated_remaining_ms: null,
+      },
+    },
   ]);
   assert.deepEqual(run.phases, { first: "done", second: "running" });
   assert.deepEqual([run.progress, run.step, run.remainingMs], [0.7, "think", null]);
@@ -153,7 +210,13 @@ test("totals count calls and add what model calls used", () => {
     span(3, null, "model", "m", 0, 1, { tokens_in: 10, tokens_out: 5, cost_usd: 0.5 }),
     span(4, null, "model", "m", 0, null),
   ]);
-  assert.deepEqual(totals(run), { modelCalls: 2, toolCalls: 1, tokensIn: 10, tokensOut: 5, costUsd: 0.5 });
+  assert.deepEqual(totals(run), {
+    modelCalls: 2,
+    toolCalls: 1,
+    tokensIn: 10,
+    tokensOut: 5,
+    costUsd: 0.5,
+  });
 });
 
 test("the speed-up is a lower bound until both are done, and nothing before the last is", () => {
@@ -168,10 +231,26 @@ test("the speed-up is a lower bound until both are done, and nothing before the 
 });
 
 test("runs begun together in different modes are one race", () => {
-  const run = (id, mode, startedS, more = {}) => ({ run_id: id, app: "demo", speed: 4, mode, started_s: startedS, ...more });
+  const run = (id, mode, startedS, more = {}) => ({
+    run_id: id,
+    app: "demo",
+    speed: 4,
+    mode,
+    started_s: startedS,
+    ...more,
+  });
   const races = pairRuns(
-    [run("e", "hasten", 90.2), run("d", "baseline", 90.1), run("c", "hasten", 50), run("b", "hasten", 10.3), run("a", "baseline", 10.2, { speed: 1 })],
+    [
+      run("e", "hasten", 90.2),
+      run("d", "baseline", 90.1),
+      run("c", "hasten", 50),
+      run("b", "hasten", 10.3),
+      run("a", "baseline", 10.2, { speed: 1 }),
+    ],
     ["baseline", "hasten"],
   );
-  assert.deepEqual(races.map((race) => race.map((one) => one.run_id)), [["d", "e"], ["c"], ["b"], ["a"]]);
+  assert.deepEqual(
+    races.map((race) => race.map((one) => one.run_id)),
+    [["d", "e"], ["c"], ["b"], ["a"]],
+  );
 });

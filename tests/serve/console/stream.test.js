@@ -6,9 +6,9 @@ import { EventParser, follow } from "../../../src/hasten/serve/console/static/st
 const STREAM = [
   ": ping\n",
   "retry: 50\n\n",
-  "id: 1\nevent: run\ndata: {\"run_id\":\"r\"}\n\n",
-  "id: 2\r\ndata: {\"text\":\r\ndata: \"größer\"}\r\n\r\n",
-  "id: 3\rdata: {\"complete\":true}\r\r\n",
+  'id: 1\nevent: run\ndata: {"run_id":"r"}\n\n',
+  'id: 2\r\ndata: {"text":\r\ndata: "größer"}\r\n\r\n',
+  'id: 3\rdata: {"complete":true}\r\r\n',
 ].join("");
 
 const parsed = (pieces) => {
@@ -27,13 +27,19 @@ test("the format is read, whatever ends its lines", () => {
 
 test("where the network cuts the stream does not matter", () => {
   for (let cut = 1; cut < STREAM.length; cut += 1) {
-    assert.deepEqual(parsed([STREAM.slice(0, cut), STREAM.slice(cut)]), parsed([STREAM]), `cut at ${cut}`);
+    assert.deepEqual(
+      parsed([STREAM.slice(0, cut), STREAM.slice(cut)]),
+      parsed([STREAM]),
+      `cut at ${cut}`,
+    );
   }
   assert.deepEqual(parsed([...STREAM]), parsed([STREAM]));
 });
 
 test("a byte order mark, a message without data and a half message are passed over", () => {
-  assert.deepEqual(parsed(["\uFEFFdata: 1\n\nid: 7\nevent: x\n\ndata: half"]), [{ id: "", event: "", data: "1" }]);
+  assert.deepEqual(parsed(["\uFEFFdata: 1\n\nid: 7\nevent: x\n\ndata: half"]), [
+    { id: "", event: "", data: "1" },
+  ]);
 });
 
 /** A connection that gives `pieces` and then ends, or breaks. */
@@ -110,6 +116,10 @@ test("an abort ends it in silence", async () => {
     throw new TypeError("aborted");
   };
   const told = [];
-  await follow(connect, { onMessage: told.push, onConnection: (isUp) => told.push(isUp), signal: stop.signal });
+  await follow(connect, {
+    onMessage: told.push,
+    onConnection: (isUp) => told.push(isUp),
+    signal: stop.signal,
+  });
   assert.deepEqual(told, []);
 });

@@ -1,8 +1,8 @@
-/** Talking to the server: its routes, the caller's key, its errors. Leaves reading streams to stream.js. */
+/** Talking to the server: its routes, the caller's key, its errors. stream.js reads the streams. */
 
 const KEY = "hasten.key";
 
-/** An answer that says no, as RFC 9457 has it; `errors` name the fields. `isFinal`: asking again is no use. */
+/** A "no", as RFC 9457 has it; `errors` name the fields. `isFinal`: asking again is no use. */
 export class Problem extends Error {
   constructor(status, { title = "", detail = "", errors = [] }) {
     super(detail || title || `The server answered ${status}.`);
@@ -23,7 +23,13 @@ async function request(path, { body, headers = {}, method = body ? "POST" : "GET
   const sent = { Accept: "application/json", ...headers };
   if (body) sent["Content-Type"] = "application/json";
   if (key.get()) sent.Authorization = `Bearer ${key.get()}`;
-  const init = { method, headers: sent, body: body && JSON.stringify(body), signal, cache: "no-store" };
+  const init = {
+    method,
+    headers: sent,
+    body: body && JSON.stringify(body),
+    signal,
+    cache: "no-store",
+  };
   const response = await fetch(path, init).catch((error) => {
     if (signal?.aborted) throw error;
     throw new Problem(0, { detail: "The server cannot be reached." });
@@ -46,7 +52,7 @@ export function existingRun(runId, signal) {
   return (lastId) => events(runId, lastId, signal);
 }
 
-/** Returns a `connect` that starts a run first; it is started once, whatever the connection does. */
+/** Returns a `connect` that starts a run first, once, whatever the connection does. */
 export function newRun(body, signal) {
   let runId = "";
   return async (lastId) => {

@@ -1,23 +1,97 @@
 /** The page: which application, its form, the race, the report, the runs there were. */
 
-import { html, render, useCallback, useEffect, useRef, useState } from "./dom.js";
-import { listApps, listRuns, showRun } from "./api.js";
+import { html, render, useEffect, useState } from "./dom.js";
+import { Announcer } from "./announcer.js";
+import { useCatalog, useRecent } from "./catalog.js";
 import { Form } from "./form.js";
-import { seconds, times, title } from "./format.js";
+import { Header } from "./header.js";
 import { Race } from "./race.js";
 import { Report } from "./report.js";
 import { RecentRuns } from "./runs.js";
-import { inputsOf, startValues, withValue } from "./schema.js";
-import { idsInAddress, useRace } from "./session.js";
+import { inputsOf } from "./schema.js";
+import { useRace } from "./session.js";
 import { KeyDialog } from "./settings.js";
-import { isOver, NEW_RUN, speedup } from "./state.js";
+import { isOver, NEW_RUN } from "./state.js";
 
-const SPEED = 4;
+function App() {
+  const race = useRace();
+  const catalog = useCatalog(race.open);
+  const { apps, app, failure } = catalog;
+  const [isAskingKey, setIsAskingKey] = useState(false);
+  useEffect(() => {
+    if ([failure?.status, race.problem?.status].includes(401)) setIsAskingKey(true);
+  }, [failure, race.problem]);
 
-function newForm(app) {
-  const [sample = ""] = Object.keys(app.samples);
-  return { sample, values: startValues(app.inputs, app.samples[sample]), modes: "both", speed: SPEED };
+  const errors = errorsOf(race.problem, app);
+  const choose = (one) => {
+    race.clear();
+    catalog.choose(one);
+  };
+  const leaveKey = (isChanged) => {
+    setIsAskingKey(false);
+    if (isChanged) catalog.load();
+  };
+  return html`
+    <${Header} apps=${apps ?? []} app=${app} onChoose=${choose} onKey=${() => setIsAskingKey(true)} />
+    <main>
+      <${Banner} text=${failure?.message || errors.rest} />
+      ${app && html`<${Stage} race=${race} catalog=${catalog} errors=${errors.byField} />`}
+      ${apps?.length === 0 && html`<p class="quiet">No application is installed.</p>`}
+    </main>
+    <${Announcer} runs=${race.runs} />
+    <${KeyDialog} isOpen=${isAskingKey} onClose=${leaveKey} />
+  `;
 }
+
+/** What there is once an application is chosen: form and past runs beside race and report. */
+function Stage({ race, catalog, errors }) {
+  const { app, form, setFailure } = catalog;
+  const { runs } = race;
+  const recent = useRecent(app, runs, setFailure);
+  const isRunning = runs.some((run) => !isOver(run));
+  const hasBegun = isRunning || runs.some((run) => run.runId);
+  useEscape(isRunning);
+
+  const start = () => {
+    const modes = form.modes === "both" ? app.modes : [form.modes];
+    const pace = app.simulated ? { speed: form.speed } : {};
+    setFailure(null);
+    showRace();
+    race.begin(modes, { app: app.name, inputs: inputsOf(app.inputs, form.values), ...pace });
+  };
+  return html`
+    <div class="side">
+      <${Form}
+        app=${app}
+        form=${form}
+        errors=${errors}
+        isRunning=${isRunning}
+        onChange=${catalog.change}
+        onSample=${catalog.pickSample}
+        onField=${catalog.setField}
+        onRun=${start}
+        onCancel=${race.cancel}
+      />
+      <${RecentRuns}
+        app=${app}
+        runs=${recent}
+        shown=${runs.map((run) => run.runId)}
+        onOpen=${race.open}
+      />
+    </div>
+    <div class="stage">
+      <${Race} app=${app} runs=${hasBegun ? runs : app.modes.map((mode) => idleRun(app, mode))} />
+      ${hasBegun && html`<${Report} app=${app} runs=${runs} />`}
+    </div>
+  `;
+}
+
+const idleRun = (app, mode) => ({
+  ...NEW_RUN,
+  mode,
+  status: "idle",
+  isSimulated: app.simulated,
+});
 
 /** The errors that name a field, by its name, and what is left to say. */
 function errorsOf(problem, app) {
@@ -29,107 +103,10 @@ function errorsOf(problem, app) {
   }));
   const atFields = found.filter((error) => names.includes(error.name));
   const isSaid = atFields.length > 0 && atFields.length === found.length;
-  return { byField: Object.fromEntries(atFields.map((error) => [error.name, error])), rest: isSaid ? "" : (problem?.message ?? "") };
-}
-
-function App() {
-  const [apps, setApps] = useState(null);
-  const [app, setApp] = useState(null);
-  const [form, setForm] = useState(null);
-  const [recent, setRecent] = useState([]);
-  const [failure, setFailure] = useState(null);
-  const [isAskingKey, setIsAskingKey] = useState(false);
-  const { runs, problem, begin, open, clear, cancel } = useRace();
-
-  const fail = useCallback((error) => {
-    setFailure(error);
-    if (error.status === 401) setIsAskingKey(true);
-  }, []);
-  const choose = useCallback((chosen) => {
-    setApp(chosen);
-    setForm(newForm(chosen));
-  }, []);
-  const load = useCallback(async () => {
-    try {
-      const found = await listApps();
-      setFailure(null);
-      setApps(found);
-      const asked = await Promise.all(idsInAddress().map(showRun)).catch((error) => (fail(error), []));
-      const first = found.find((one) => one.name === asked[0]?.app) ?? found[0];
-      if (first) choose(first);
-      if (asked.length) open(asked.sort((a, b) => first.modes.indexOf(a.mode) - first.modes.indexOf(b.mode)));
-    } catch (error) {
-      fail(error);
-    }
-  }, []);
-  useEffect(() => void load(), []);
-
-  const isRunning = runs.some((run) => !isOver(run));
-  const progress = runs.map((run) => `${run.runId}:${isOver(run)}`).join();
-  useEffect(() => {
-    if (app) listRuns(app.name).then(setRecent, fail);
-  }, [app, progress]);
-  useEffect(() => {
-    if (problem?.status === 401) setIsAskingKey(true);
-  }, [problem]);
-  useEscape(isRunning);
-
-  const start = () => {
-    setFailure(null);
-    const modes = form.modes === "both" ? app.modes : [form.modes];
-    const speed = app.simulated ? { speed: form.speed } : {};
-    showRace();
-    begin(modes, { app: app.name, inputs: inputsOf(app.inputs, form.values), ...speed });
+  return {
+    byField: Object.fromEntries(atFields.map((error) => [error.name, error])),
+    rest: isSaid ? "" : (problem?.message ?? ""),
   };
-  const errors = errorsOf(problem, app);
-  const hasBegun = isRunning || runs.some((run) => run.runId);
-  const shown = hasBegun ? runs : (app?.modes ?? []).map((mode) => ({ ...NEW_RUN, mode, status: "idle", isSimulated: app.simulated }));
-  return html`
-    <${Header} apps=${apps ?? []} app=${app} onChoose=${(chosen) => (clear(), choose(chosen))} onKey=${() => setIsAskingKey(true)} />
-    <main>
-      <${Banner} text=${failure?.message || errors.rest} />
-      ${app &&
-      html`
-        <div class="side">
-          <${Form}
-            app=${app}
-            form=${form}
-            errors=${errors.byField}
-            isRunning=${isRunning}
-            onChange=${(change) => setForm({ ...form, ...change })}
-            onSample=${(sample) => setForm({ ...form, sample, values: startValues(app.inputs, app.samples[sample]) })}
-            onField=${(name, value) => setForm({ ...form, sample: "", values: withValue(app.inputs, form.values, name, value) })}
-            onRun=${start}
-            onCancel=${cancel}
-          />
-          <${RecentRuns} app=${app} runs=${recent} shown=${runs.map((run) => run.runId)} onOpen=${open} />
-        </div>
-        <div class="stage">
-          <${Race} app=${app} runs=${shown} />
-          ${hasBegun && html`<${Report} app=${app} runs=${runs} />`}
-        </div>
-      `}
-      ${apps?.length === 0 && html`<p class="quiet">No application is installed.</p>`}
-    </main>
-    <${Announcer} runs=${runs} />
-    <${KeyDialog} isOpen=${isAskingKey} onClose=${(isChanged) => (setIsAskingKey(false), isChanged && load())} />
-  `;
-}
-
-function Header({ apps, app, onChoose, onKey }) {
-  return html`
-    <header class="top">
-      <h1><img src="/console/icon.svg" alt="" width="22" height="22" />Hasten</h1>
-      ${apps.length > 1
-        ? html`<select class="apps" aria-label="Application" value=${app?.name} onChange=${(event) => onChoose(apps.find((one) => one.name === event.target.value))}>
-            ${apps.map((one) => html`<option key=${one.name} value=${one.name}>${one.title}</option>`)}
-          </select>`
-        : html`<span class="app-title">${app?.title ?? ""}</span>`}
-      <p class="about">${app?.about ?? ""}</p>
-      ${app?.simulated && html`<p class="badge" title="No provider is asked: a seeded model answers with the latencies measured for this application.">Simulated model · figures are simulated seconds</p>`}
-      <button type="button" class="plain" onClick=${onKey}>Key</button>
-    </header>
-  `;
 }
 
 function Banner({ text }) {
@@ -146,32 +123,12 @@ function showRace() {
 function useEscape(isRunning) {
   useEffect(() => {
     const onKeyDown = (event) => {
-      if (event.key === "Escape" && isRunning && !document.querySelector("dialog[open]")) document.querySelector(".cancel")?.focus();
+      const isOurs = event.key === "Escape" && !document.querySelector("dialog[open]");
+      if (isOurs && isRunning) document.querySelector(".cancel")?.focus();
     };
     addEventListener("keydown", onKeyDown);
     return () => removeEventListener("keydown", onKeyDown);
   }, [isRunning]);
-}
-
-/** Says in words, for those who do not see it, what begins and what ends. */
-function Announcer({ runs }) {
-  const before = useRef("");
-  const [said, setSaid] = useState("");
-  const now = runs.map((run) => `${run.mode}:${run.status}`).join();
-  useEffect(() => {
-    const had = before.current.split(",");
-    before.current = now;
-    const news = runs.filter((run) => run.status !== "starting" && !had.includes(`${run.mode}:${run.status}`)).map(sentence);
-    const found = speedup(runs, 0);
-    if (news.length && found?.isFinal) news.push(`${times(found.ratio)} as fast.`);
-    if (news.length) setSaid(news.join(" "));
-  }, [now]);
-  return html`<p class="unseen" aria-live="polite">${said}</p>`;
-}
-
-function sentence(run) {
-  if (!isOver(run)) return `${title(run.mode)} has begun.`;
-  return `${title(run.mode)}: ${run.status} after ${seconds(run.endS)}${run.isSimulated ? " simulated" : ""}.`;
 }
 
 render(html`<${App} />`, document.getElementById("app"));

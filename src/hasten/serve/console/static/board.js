@@ -1,4 +1,4 @@
-/** The race's headline: each run's seconds, first text, calls, tokens and money, and how many times as fast. */
+/** The race's headline: what each run took and used, and how many times as fast the last one is. */
 
 import { html } from "./dom.js";
 import { dollars, number, seconds, secondsNumber, times, title } from "./format.js";
@@ -15,11 +15,15 @@ const SAID = {
   lost: "connection lost",
 };
 
+const FASTER = { waiting: "times as fast", counting: "as fast and counting", final: "as fast" };
+
 /** `runs` are those of the race, in order; `nowMs` is the page's clock. */
 export function Board({ runs, nowMs }) {
   return html`
     <div class="board">
-      <div class="scores">${runs.map((run) => html`<${Score} key=${run.mode} run=${run} nowMs=${nowMs} />`)}</div>
+      <div class="scores">
+        ${runs.map((run) => html`<${Score} key=${run.mode} run=${run} nowMs=${nowMs} />`)}
+      </div>
       <${Faster} runs=${runs} nowMs=${nowMs} />
     </div>
   `;
@@ -27,6 +31,8 @@ export function Board({ runs, nowMs }) {
 
 function Score({ run, nowMs }) {
   const sum = run.status === "idle" ? {} : totals(run);
+  const isKnown = run.endS !== null;
+  const elapsed = isKnown ? secondsNumber(run.endS) : elapsedS(run, nowMs).toFixed(1);
   const stats = [
     ["first text", seconds(run.firstTextS)],
     ["model calls", number(sum.modelCalls)],
@@ -38,9 +44,11 @@ function Score({ run, nowMs }) {
   return html`
     <section class="score ${run.status}" aria-label=${title(run.mode)}>
       <h3>${title(run.mode)} <${Status} run=${run} /></h3>
-      <p class="elapsed"><span class="digits">${run.endS !== null ? secondsNumber(run.endS) : elapsedS(run, nowMs).toFixed(1)}</span><span class="unit">s</span></p>
+      <p class="elapsed"><span class="digits">${elapsed}</span><span class="unit">s</span></p>
       <dl>
-        ${stats.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+        ${stats.map(
+          ([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`,
+        )}
       </dl>
     </section>
   `;
@@ -48,17 +56,18 @@ function Score({ run, nowMs }) {
 
 function Status({ run }) {
   const isDown = !run.isConnected && !isOver(run);
-  return html`<span class="status ${run.status}">${isDown ? "reconnecting…" : SAID[run.status]}</span>`;
+  const said = isDown ? "reconnecting…" : SAID[run.status];
+  return html`<span class="status ${run.status}">${said}</span>`;
 }
 
 function Faster({ runs, nowMs }) {
   if (runs.length < 2) return null;
   const found = speedup(runs, nowMs);
-  if (!found) return html`<p class="faster waiting"><span class="digits">–</span><span class="unit">times as fast</span></p>`;
-  const said = found.isFinal ? (found.ratio >= 1 ? "as fast" : "as fast, so slower") : "as fast and counting";
+  const state = !found ? "waiting" : found.isFinal ? "final" : "counting";
   return html`
-    <p class="faster ${found.isFinal ? "final" : "counting"}">
-      <span class="digits">${times(found.ratio)}</span><span class="unit">${said}</span>
+    <p class="faster ${state}">
+      <span class="digits">${times(found?.ratio)}</span>
+      <span class="unit">${FASTER[state]}</span>
     </p>
   `;
 }

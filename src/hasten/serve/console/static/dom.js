@@ -1,4 +1,4 @@
-/** How the page writes its elements: preact's, in tagged templates. Every view imports from here. */
+/** How the page writes its elements: preact's, in tagged templates. Every view begins here. */
 
 import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";

@@ -10,7 +10,17 @@ const SPEEDS = [1, 4, 10, 40];
  * `form` is `{values, modes, speed}`; `errors` are the server's, by field name.
  * Ctrl+Enter anywhere in the form runs it.
  */
-export function Form({ app, form, errors, isRunning, onChange, onSample, onField, onRun, onCancel }) {
+export function Form({
+  app,
+  form,
+  errors,
+  isRunning,
+  onChange,
+  onSample,
+  onField,
+  onRun,
+  onCancel,
+}) {
   const element = useRef(null);
   useEffect(() => {
     element.current?.querySelector("[aria-invalid=true]")?.focus();
@@ -24,7 +34,14 @@ export function Form({ app, form, errors, isRunning, onChange, onSample, onField
   };
   const fields = fieldsOf(app.inputs, form.values);
   return html`
-    <form class="form" ref=${element} onSubmit=${submit} onKeyDown=${onKeyDown} noValidate aria-label="Inputs">
+    <form
+      class="form"
+      ref=${element}
+      onSubmit=${submit}
+      onKeyDown=${onKeyDown}
+      noValidate
+      aria-label="Inputs"
+    >
       <${Samples} app=${app} chosen=${form.sample} onSample=${onSample} />
       <div class="fields">
         ${fields.map(
@@ -38,32 +55,39 @@ export function Form({ app, form, errors, isRunning, onChange, onSample, onField
         )}
       </div>
       <div class="go">
-        ${app.modes.length > 1 &&
-        html`<${Choice}
+        ${
+          app.modes.length > 1 &&
+          html`<${Choice}
           name="modes"
           legend="Run"
           value=${form.modes}
           options=${[["both", "Race"], ...app.modes.map((mode) => [mode, title(mode)])]}
           onChange=${(modes) => onChange({ modes })}
-        />`}
-        ${app.simulated &&
-        html`<${Choice}
+        />`
+        }
+        ${
+          app.simulated &&
+          html`<${Choice}
           name="speed"
           legend="Speed"
           value=${form.speed}
           options=${SPEEDS.map((speed) => [speed, `${speed}×`])}
           onChange=${(speed) => onChange({ speed })}
-        />`}
+        />`
+        }
         <div class="buttons">
           <button class="run" type="submit" disabled=${isRunning} title="Ctrl+Enter">
             ${isRunning ? "Running…" : "Run"}
           </button>
-          ${isRunning && html`<button type="button" class="cancel" onClick=${onCancel}>Cancel</button>`}
+          ${isRunning && html`<${Cancel} onCancel=${onCancel} />`}
         </div>
       </div>
     </form>
   `;
 }
+
+const Cancel = ({ onCancel }) =>
+  html`<button type="button" class="cancel" onClick=${onCancel}>Cancel</button>`;
 
 function Samples({ app, chosen, onSample }) {
   const names = Object.keys(app.samples);
@@ -103,25 +127,32 @@ function Field({ field, value, error, onInput }) {
 function Control({ field, shared, allowed }) {
   if (field.type === "boolean") {
     const onInput = (event) => shared.onInput({ target: { value: event.target.checked } });
-    return html`<input ...${shared} type="checkbox" checked=${shared.value === true} value="true" onInput=${onInput} />`;
+    const box = { ...shared, type: "checkbox", checked: shared.value === true, value: "true" };
+    return html`<input ...${box} onInput=${onInput} />`;
   }
   if (field.options) {
     const isForeign = !field.options.includes(shared.value);
     return html`
       <select ...${shared}>
         ${isForeign && html`<option value=${shared.value}>${shared.value || "Choose…"}</option>`}
-        ${field.options.map((option) => html`<option key=${option} value=${option}>${option}</option>`)}
+        ${field.options.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
       </select>
     `;
   }
   if (field.isLong) return html`<textarea ...${shared} rows="5"></textarea>`;
   const type = field.type === "integer" || field.type === "number" ? "number" : "text";
+  const step = field.type === "number" ? "any" : undefined;
   const list = allowed?.length ? `${shared.id}-allowed` : undefined;
   return html`
-    <input ...${shared} type=${type} step=${field.type === "number" ? "any" : undefined} list=${list} />
-    ${list && html`<datalist id=${list}>${allowed.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`}
+    <input ...${shared} type=${type} step=${step} list=${list} />
+    ${list && html`<${Allowed} id=${list} values=${allowed} />`}
   `;
 }
+
+/** What the server said would do, offered while typing. */
+const Allowed = ({ id, values }) => html`
+  <datalist id=${id}>${values.map((one) => html`<option key=${one} value=${one} />`)}</datalist>
+`;
 
 /** A few choices side by side, one of them taken: radio buttons that look like one control. */
 export function Choice({ name, legend, value, options, onChange }) {
@@ -132,7 +163,12 @@ export function Choice({ name, legend, value, options, onChange }) {
         ${options.map(
           ([option, label]) => html`
             <label key=${option}>
-              <input type="radio" name=${name} checked=${option === value} onChange=${() => onChange(option)} />
+              <input
+                type="radio"
+                name=${name}
+                checked=${option === value}
+                onChange=${() => onChange(option)}
+              />
               <span>${label}</span>
             </label>
           `,

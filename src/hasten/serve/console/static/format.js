@@ -46,5 +46,6 @@ export function moment(epochS, now = new Date()) {
   const then = new Date(epochS * 1000);
   const time = then.toLocaleTimeString("en-GB");
   if (then.toDateString() === now.toDateString()) return time;
-  return `${then.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time.slice(0, 5)}`;
+  const day = then.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return `${day} ${time.slice(0, 5)}`;
 }

@@ -19,11 +19,17 @@ const LANE_GAP_PX = 10;
  * take time. A tool's own model calls are part of the tool, on the critical path as well.
  */
 export function barsOf(run) {
-  const shown = run.spans.filter((span) => span.kind === "tool" || (span.kind === "model" && !inTool(run, span)));
+  const shown = run.spans.filter(
+    (span) => span.kind === "tool" || (span.kind === "model" && !inTool(run, span)),
+  );
   const covered = new Set(shown.flatMap((span) => ancestors(run, span).map((one) => one.id)));
-  const steps = run.spans.filter((span) => span.kind === "step" && !covered.has(span.id) && isSeen(run, span));
+  const steps = run.spans.filter(
+    (span) => span.kind === "step" && !covered.has(span.id) && isSeen(run, span),
+  );
   const onPath = run.spans.filter((span) => run.critical.includes(span.id));
-  const critical = new Set(onPath.flatMap((span) => [span, ...ancestors(run, span)].map((one) => one.id)));
+  const critical = new Set(
+    onPath.flatMap((span) => [span, ...ancestors(run, span)].map((one) => one.id)),
+  );
   return [...shown, ...steps].map((span) => ({
     ...span,
     label: labelOf(run, span),
@@ -33,11 +39,12 @@ export function barsOf(run) {
 }
 
 /** A step that only puts together what others made is too short to be seen. */
-const isSeen = (run, { startS, endS, status }) => endS === null || status !== "ok" || endS - startS >= run.lastS * LEAST_SHARE;
+const isSeen = (run, { startS, endS, status }) =>
+  endS === null || status !== "ok" || endS - startS >= run.lastS * LEAST_SHARE;
 
 function ancestors(run, span) {
   const found = [];
-  for (let id = span.parentId; id != null; ) {
+  for (let id = span.parentId; id != null;) {
     const parent = run.spans.find((one) => one.id === id);
     if (!parent) break;
     found.push(parent);
@@ -56,7 +63,7 @@ function labelOf(run, span) {
   return words(section || task || step?.name || span.name);
 }
 
-/** Bars by phase, in the order of `phases`; those without a phase come last under their own step. */
+/** Bars by phase, in the order of `phases`; those of a phase not named there come last. */
 export function groupsOf(bars, phases) {
   const order = Object.keys(phases);
   const named = new Map(order.map((phase) => [phase, []]));
@@ -66,7 +73,11 @@ export function groupsOf(bars, phases) {
   }
   return [...named]
     .filter(([, inside]) => inside.length)
-    .map(([phase, inside]) => ({ phase, title: phases[phase] ?? words(phase || "other"), bars: inside }));
+    .map(([phase, inside]) => ({
+      phase,
+      title: phases[phase] ?? words(phase || "other"),
+      bars: inside,
+    }));
 }
 
 /**
@@ -81,7 +92,9 @@ export function layOut(bars, { scale, nowS, widthPx, measure }) {
   const sorted = [...bars].sort((a, b) => a.startS - b.startS || a.id - b.id);
   const placed = sorted.map((bar) => {
     const spot = spotOf(bar, { scale, nowS, widthPx, measure });
-    let lane = lanes.findIndex((taken) => taken.every(([from, to]) => spot.to < from || spot.from > to));
+    let lane = lanes.findIndex((taken) =>
+      taken.every(([from, to]) => spot.to < from || spot.from > to),
+    );
     if (lane < 0) lane = lanes.push([]) - 1;
     lanes[lane].push([spot.from, spot.to + LANE_GAP_PX]);
     return { ...bar, ...spot, lane };
@@ -89,26 +102,38 @@ export function layOut(bars, { scale, nowS, widthPx, measure }) {
   return { lanes: lanes.length, placed };
 }
 
-/** Where a bar and its label go: inside if it fits, else to its right, else to its left, else cut. */
+/** Where a bar and its label go: inside if it fits, else right, else left, else cut. */
 function spotOf(bar, { scale, nowS, widthPx, measure }) {
   const x = scale(bar.startS);
   const width = Math.max(LEAST_PX, scale(bar.endS ?? nowS) - x);
   const label = measure(bar) + LABEL_GAP_PX;
-  if (label + LABEL_GAP_PX <= width) return { x, width, side: "in", from: x, to: x + width, label: bar.label };
+  if (label + LABEL_GAP_PX <= width)
+    return { x, width, side: "in", from: x, to: x + width, label: bar.label };
   const [roomLeft, roomRight] = [x, widthPx - x - width];
   const side = label <= roomRight || roomRight >= roomLeft ? "right" : "left";
   const room = side === "right" ? roomRight : roomLeft;
   const shown = Math.min(label, room);
-  const ends = side === "right" ? { from: x, to: x + width + shown } : { from: x - shown, to: x + width };
-  return { x, width, side, ...ends, label: label <= room ? bar.label : cut(bar.label, label - room) };
+  const ends =
+    side === "right" ? { from: x, to: x + width + shown } : { from: x - shown, to: x + width };
+  return {
+    x,
+    width,
+    side,
+    ...ends,
+    label: label <= room ? bar.label : cut(bar.label, label - room),
+  };
 }
 
 /** A label without its last letters, about `excessPx` of them. */
-const cut = (label, excessPx) => `${label.slice(0, Math.max(1, label.length - Math.ceil(excessPx / LETTER_PX) - 1)).trimEnd()}…`;
+const cut = (label, excessPx) =>
+  `${label.slice(0, Math.max(1, label.length - Math.ceil(excessPx / LETTER_PX) - 1)).trimEnd()}…`;
 
-const NICE = [10, 15, 20, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400, 500, 600, 900, 1200, 1800, 3600];
+const NICE = [
+  10, 15, 20, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400, 500, 600, 900, 1200, 1800,
+  3600,
+];
 
-/** How many seconds the shared axis shows: steps while runs grow, the longest run once all have ended. */
+/** How many seconds the shared axis shows: in steps while runs grow, the longest in the end. */
 export function axisEndS(longestS, isLive) {
   if (!isLive && longestS > 0) return longestS * 1.01;
   return NICE.find((end) => end >= longestS * 1.02) ?? longestS * 1.2;

@@ -21,7 +21,7 @@ const marked = new Marked({
   },
 });
 
-/** Returns a fragment of the elements that `text` stands for: text structure, links and tables, nothing else. */
+/** Returns the elements that `text` stands for: its structure, links and tables, nothing else. */
 export function render(text) {
   const fragment = DOMPurify.sanitize(marked.parse(text), ALLOWED);
   for (const link of fragment.querySelectorAll("a[href]")) {

@@ -9,17 +9,31 @@ import { isOver } from "./state.js";
  * under way the sections written so far, in the order their model calls began.
  */
 export function partsOf(run, phases) {
-  const order = [...new Set([...Object.keys(phases), ...run.outputs.map((one) => one.phase), ...run.texts.map((one) => one.phase)])];
+  const order = [
+    ...new Set([
+      ...Object.keys(phases),
+      ...run.outputs.map((one) => one.phase),
+      ...run.texts.map((one) => one.phase),
+    ]),
+  ];
   return order
     .map((phase) => {
       const outputs = run.outputs.filter((one) => one.phase === phase);
       const blocks = outputs.length ? outputs.map(outputBlock) : sectionBlocks(run, phase);
-      return { phase, title: phases[phase] ?? title(phase || "text"), isDone: outputs.length > 0 || isOver(run), blocks };
+      return {
+        phase,
+        title: phases[phase] ?? title(phase || "text"),
+        isDone: outputs.length > 0 || isOver(run),
+        blocks,
+      };
     })
     .filter((part) => part.blocks.length);
 }
 
-const outputBlock = ({ name, value }) => ({ key: name, text: typeof value === "string" ? value : asJson(value) });
+const outputBlock = ({ name, value }) => ({
+  key: name,
+  text: typeof value === "string" ? value : asJson(value),
+});
 
 const asJson = (value) => `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``;
 
@@ -42,7 +56,9 @@ function withHeading(section, text) {
 
 /** The whole report as Markdown, with a first paragraph that says where it comes from. */
 export function reportMarkdown(run, app) {
-  const parts = partsOf(run, app.phases).map((part) => `# ${part.title}\n\n${part.blocks.map((one) => one.text.trim()).join("\n\n")}`);
+  const parts = partsOf(run, app.phases).map(
+    (part) => `# ${part.title}\n\n${part.blocks.map((one) => one.text.trim()).join("\n\n")}`,
+  );
   const unit = run.isSimulated ? "simulated seconds, simulated model" : "seconds";
   const took = run.endS === null ? "unfinished" : `${seconds(run.endS)} (${unit})`;
   const origin = `*${app.title}, ${words(run.mode)}, ${took}, ${run.runId}.*`;
@@ -50,4 +66,6 @@ export function reportMarkdown(run, app) {
 }
 
 const degradedLines = (run) =>
-  run.degraded.length ? [run.degraded.map(({ step, reason }) => `> Degraded: ${words(step)}, ${reason}`).join("\n")] : [];
+  run.degraded.length
+    ? [run.degraded.map(({ step, reason }) => `> Degraded: ${words(step)}, ${reason}`).join("\n")]
+    : [];

@@ -13,7 +13,7 @@ const LANE_MOST_PX = 20;
 const AROUND_PX = 304; // header, board, track headings, axis
 const GROUP_PX = 7; // what a group needs besides its lanes
 
-/** The page's clock, moving while `isLive`: each frame, or twice a second for those who want less motion. */
+/** The page's clock, moving while `isLive`: each frame, or twice a second in reduced motion. */
 function useNow(isLive) {
   const [nowMs, setNowMs] = useState(() => performance.now());
   useEffect(() => {
@@ -36,14 +36,22 @@ export function Race({ app, runs }) {
   const nowMs = useNow(isLive);
   const [ref, widthPx] = useWidth();
   const endS = axisEndS(Math.max(0, ...runs.map((run) => elapsedS(run, nowMs))), isLive);
-  const axis = { scale: (valueS) => (valueS / endS) * widthPx, ticks: ticksOf(endS, widthPx), widthPx };
+  const axis = {
+    scale: (valueS) => (valueS / endS) * widthPx,
+    ticks: ticksOf(endS, widthPx),
+    widthPx,
+  };
   const plans = usePlans(runs, { phases: app.phases, nowMs, endS, widthPx });
+  const unit = runs.some((run) => run.isSimulated) ? "simulated s" : "seconds";
   const lanePx = useLaneHeight(plans);
   return html`
     <section class="panel race" aria-label="Race">
       <${Board} runs=${runs} nowMs=${nowMs} />
       <div class="tracks">
-        <div class="group measure" aria-hidden="true"><span class="group-title"></span><div ref=${ref}></div></div>
+        <div class="group measure" aria-hidden="true">
+          <span class="group-title"></span>
+          <div ref=${ref}></div>
+        </div>
         ${plans.map(
           (plan, place) => html`
             <div class="track" key=${plan.run.mode}>
@@ -57,7 +65,7 @@ export function Race({ app, runs }) {
           `,
         )}
         ${runs.every((run) => run.status === "idle") && html`<${Invitation} app=${app} />`}
-        <${Axis} axis=${axis} unit=${runs.some((run) => run.isSimulated) ? "simulated s" : "seconds"} />
+        <${Axis} axis=${axis} unit=${unit} />
       </div>
       <${SpanTable} runs=${runs} phases=${app.phases} />
     </section>
@@ -67,17 +75,25 @@ export function Race({ app, runs }) {
 /** What the page says before anything has run. */
 function Invitation({ app }) {
   const [first, last] = [app.modes[0], app.modes.at(-1)].map(title);
+  const latencies = app.simulated ? " and the same simulated latencies" : "";
   return html`
     <p class="invitation">
-      ${app.modes.length > 1 && html`<b>Run</b> starts ${first} and ${last} at once, on the same inputs${app.simulated && " and the same simulated latencies"}. `}
-      Every call of a tool or a model becomes a bar, when it happens; the report appears below as it is written.
+      ${
+        app.modes.length > 1 &&
+        html`<b>Run</b> starts ${first} and ${last} at once, on the same inputs${latencies}. `
+      }
+      Every call of a tool or a model becomes a bar, when it happens; the report appears below as it
+      is written.
     </p>
   `;
 }
 
 /** What a run is at, and how long it will take if past runs say so. */
 function doing(run) {
-  if (isOver(run)) return run.status === "degraded" ? `went on without ${run.degraded.map(({ step }) => words(step)).join(", ")}` : "";
+  if (isOver(run))
+    return run.status === "degraded"
+      ? `went on without ${run.degraded.map(({ step }) => words(step)).join(", ")}`
+      : "";
   const left = run.remainingMs === null ? "" : `about ${Math.ceil(run.remainingMs / 1000)} s left`;
   return [words(run.step), left].filter(Boolean).join(" · ");
 }

@@ -7,6 +7,9 @@ import { render } from "./markdown.js";
 import { partsOf, reportMarkdown } from "./parts.js";
 import { isAnswered, isOver } from "./state.js";
 
+const NOTHING = "This run wrote nothing.";
+const NOT_YET = "Nothing to read yet.";
+
 /** `runs` are those of the race, in order; the last is shown first. */
 export function Report({ app, runs }) {
   const [mode, setMode] = useState(null);
@@ -18,21 +21,25 @@ export function Report({ app, runs }) {
     <section class="panel report" aria-labelledby="report-title">
       <header class="report-head">
         <h2 id="report-title">Report</h2>
-        ${runs.length > 1 &&
-        html`<${Choice}
+        ${
+          runs.length > 1 &&
+          html`<${Choice}
           name="report-mode"
           legend="of"
           value=${run.mode}
           options=${runs.map((one) => [one.mode, title(one.mode)])}
           onChange=${setMode}
-        />`}
+        />`
+        }
         <${Take} run=${run} app=${app} isEmpty=${!parts.length} />
       </header>
       <${Notes} run=${run} />
-      ${part
-        ? html`<${Tabs} parts=${parts} chosen=${part.phase} onChoose=${setChosen} />
-            <${Part} key=${run.runId + part.phase} part=${part} isLive=${!isOver(run)} />`
-        : html`<p class="quiet report-empty">${isOver(run) ? "This run wrote nothing." : "Nothing to read yet: this run shows its text once a part is whole."}</p>`}
+      ${
+        part
+          ? html`<${Tabs} parts=${parts} chosen=${part.phase} onChoose=${setChosen} />
+            <${Part} key=${run.runId + part.phase} part=${part} />`
+          : html`<p class="quiet report-empty">${isOver(run) ? NOTHING : NOT_YET}</p>`
+      }
     </section>
   `;
 }
@@ -40,15 +47,24 @@ export function Report({ app, runs }) {
 /** What a reader must know first: what went wrong, or what had to do without. */
 function Notes({ run }) {
   return html`
-    ${run.error && html`<p class="note bad" role="alert"><strong>${title(run.status)}:</strong> ${run.error.message}</p>`}
-    ${run.degraded.length > 0 &&
-    (!isOver(run) || isAnswered(run)) &&
-    html`<div class="note warn">
+    ${
+      run.error &&
+      html`<p class="note bad" role="alert">
+        <strong>${title(run.status)}:</strong> ${run.error.message}
+      </p>`
+    }
+    ${
+      run.degraded.length > 0 &&
+      (!isOver(run) || isAnswered(run)) &&
+      html`<div class="note warn">
       <strong>Degraded.</strong> This report went on without what it wanted:
       <ul>
-        ${run.degraded.map(({ step, reason }, place) => html`<li key=${place}><b>${words(step)}</b>: ${reason}</li>`)}
+        ${run.degraded.map(
+          ({ step, reason }, place) => html`<li key=${place}><b>${words(step)}</b>: ${reason}</li>`,
+        )}
       </ul>
-    </div>`}
+    </div>`
+    }
   `;
 }
 
@@ -111,7 +127,8 @@ function Tabs({ parts, chosen, onChoose }) {
             tabindex=${part.phase === chosen ? 0 : -1}
             onClick=${() => onChoose(part.phase)}
           >
-            ${part.title}${!part.isDone && html`<span class="writing" aria-label="being written"></span>`}
+            ${part.title}
+            ${!part.isDone && html`<span class="writing" aria-label="being written"></span>`}
           </button>
         `,
       )}
@@ -119,9 +136,16 @@ function Tabs({ parts, chosen, onChoose }) {
   `;
 }
 
-function Part({ part, isLive }) {
+function Part({ part }) {
   return html`
-    <article class="part" id="report-part" role="tabpanel" aria-labelledby="tab-${part.phase}" aria-busy=${isLive && !part.isDone} tabindex="0">
+    <article
+      class="part"
+      id="report-part"
+      role="tabpanel"
+      aria-labelledby="tab-${part.phase}"
+      aria-busy=${!part.isDone}
+      tabindex="0"
+    >
       ${part.blocks.map((block) => html`<${Block} key=${block.key} text=${block.text} />`)}
     </article>
   `;

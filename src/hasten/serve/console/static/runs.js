@@ -12,25 +12,35 @@ export function RecentRuns({ app, runs, shown, onOpen }) {
       <h2 id="recent-title">Recent runs</h2>
       ${!races.length && html`<p class="quiet">None yet.</p>`}
       <ol>
-        ${races.map((race) => html`<${Line} key=${race[0].run_id} race=${race} isShown=${race.some((run) => shown.includes(run.run_id))} onOpen=${onOpen} />`)}
+        ${races.map(
+          (race) =>
+            html`<${Line} key=${race[0].run_id} race=${race} shown=${shown} onOpen=${onOpen} />`,
+        )}
       </ol>
     </section>
   `;
 }
 
-function Line({ race, isShown, onOpen }) {
+function Line({ race, shown, onOpen }) {
+  const isShown = race.some((run) => shown.includes(run.run_id)) || undefined;
   const [first, last] = [race[0], race.at(-1)];
   const isWhole = race.every((run) => run.status === "complete" || run.status === "degraded");
   const odd = race.find((run) => run.status !== "complete")?.status;
-  const took = race.map((run) => (run.status === "running" ? "…" : seconds(run.duration_s))).join(" → ");
+  const took = race
+    .map((run) => (run.status === "running" ? "…" : seconds(run.duration_s)))
+    .join(" → ");
   return html`
     <li>
-      <button type="button" aria-current=${isShown ? "true" : undefined} onClick=${() => onOpen(race)}>
+      <button type="button" aria-current=${isShown} onClick=${() => onOpen(race)}>
         <span class="when">${moment(first.started_s)}</span>
         <span class="what">${race.length > 1 ? took : `${title(first.mode)} ${took}`}</span>
-        ${odd
-          ? html`<span class="status ${odd}">${odd}</span>`
-          : isWhole && race.length > 1 && html`<span class="ratio">${times(first.duration_s / last.duration_s)}</span>`}
+        ${
+          odd
+            ? html`<span class="status ${odd}">${odd}</span>`
+            : isWhole &&
+              race.length > 1 &&
+              html`<span class="ratio">${times(first.duration_s / last.duration_s)}</span>`
+        }
       </button>
     </li>
   `;

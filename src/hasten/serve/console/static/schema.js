@@ -19,7 +19,8 @@ export function fieldsOf(schema, values) {
     const options = property.enum ?? ("const" in property ? [property.const] : null);
     return {
       name,
-      title: property.title && property.title !== pydanticTitle(name) ? property.title : title(name),
+      title:
+        property.title && property.title !== pydanticTitle(name) ? property.title : title(name),
       hint: property.description ?? "",
       type: property.type ?? "string",
       options,
@@ -33,7 +34,9 @@ export function fieldsOf(schema, values) {
 /** The values to begin with: a sample's, else each field's default. */
 export function startValues(schema, sample = {}) {
   const entries = Object.entries(schema.properties ?? {});
-  return Object.fromEntries(entries.map(([name, declared]) => [name, sample[name] ?? declared.default ?? ""]));
+  return Object.fromEntries(
+    entries.map(([name, declared]) => [name, sample[name] ?? declared.default ?? ""]),
+  );
 }
 
 /**
@@ -43,7 +46,12 @@ export function startValues(schema, sample = {}) {
 export function withValue(schema, values, name, value) {
   const next = { ...values, [name]: value };
   for (const field of fieldsOf(schema, next)) {
-    if (field.name !== name && field.options?.length && next[field.name] && !field.options.includes(next[field.name])) {
+    if (
+      field.name !== name &&
+      field.options?.length &&
+      next[field.name] &&
+      !field.options.includes(next[field.name])
+    ) {
       [next[field.name]] = field.options;
     }
   }
@@ -55,7 +63,8 @@ export function inputsOf(schema, values) {
   const entries = fieldsOf(schema, values).map(({ name, type, isRequired }) => {
     const value = values[name];
     if (value === "" && !isRequired) return [];
-    const isNumber = (type === "integer" || type === "number") && value !== "" && !Number.isNaN(Number(value));
+    const isNumber =
+      (type === "integer" || type === "number") && value !== "" && !Number.isNaN(Number(value));
     return [[name, isNumber ? Number(value) : value]];
   });
   return Object.fromEntries(entries.flat());
@@ -64,7 +73,13 @@ export function inputsOf(schema, values) {
 function resolve(schema, property) {
   const { $ref, anyOf, allOf, ...own } = property;
   const nonNull = anyOf?.filter((one) => one.type !== "null") ?? [];
-  const inner = $ref ? { $ref } : nonNull.length === 1 ? nonNull[0] : allOf?.length === 1 ? allOf[0] : null;
+  const inner = $ref
+    ? { $ref }
+    : nonNull.length === 1
+      ? nonNull[0]
+      : allOf?.length === 1
+        ? allOf[0]
+        : null;
   if (!inner) return own;
   const target = inner.$ref ? schema.$defs?.[inner.$ref.split("/").at(-1)] : inner;
   return { ...resolve(schema, target ?? {}), ...own };
@@ -81,4 +96,5 @@ function conditionsOf(schema, values) {
   return Object.assign({}, ...held.map((rule) => rule.then.properties ?? {}));
 }
 
-const pydanticTitle = (name) => name.replaceAll("_", " ").replace(/\b\w/g, (letter) => letter.toUpperCase());
+const pydanticTitle = (name) =>
+  name.replaceAll("_", " ").replace(/\b\w/g, (letter) => letter.toUpperCase());

@@ -13,7 +13,7 @@ import { follow } from "./stream.js";
 /** No race yet. */
 const NONE = { id: 0, modes: [], runs: {}, problem: null };
 
-/** Takes an action into the race; what comes late from a race that is no longer shown is dropped. */
+/** Takes an action into the race; what comes late from one no longer shown is dropped. */
 export function takeAction(race, action) {
   if (action.type === "begin") {
     const runs = action.modes.map((mode) => [mode, { ...NEW_RUN, mode }]);
@@ -31,7 +31,11 @@ const TAKEN = {
   message: (run, { message, receivedMs }) => takeMessage(run, message, receivedMs),
   trace: (run, { trace }) => takeTrace(run, trace),
   connection: (run, { isUp }) => ({ ...run, isConnected: isUp }),
-  fail: (run, { error }) => ({ ...run, status: run.runId ? "lost" : "failed", error: { message: error.message } }),
+  fail: (run, { error }) => ({
+    ...run,
+    status: run.runId ? "lost" : "failed",
+    error: { message: error.message },
+  }),
 };
 
 /** Returns the race shown and what can be done with it. */
@@ -41,7 +45,10 @@ export function useRace() {
 
   const followAll = useCallback((modes, connectTo) => {
     current.current.stop.abort();
-    const { id, stop } = (current.current = { id: current.current.id + 1, stop: new AbortController() });
+    const { id, stop } = (current.current = {
+      id: current.current.id + 1,
+      stop: new AbortController(),
+    });
     dispatch({ type: "begin", id, modes });
     for (const mode of modes) {
       const tell = (type, more) => dispatch({ type, id, mode, ...more });
@@ -73,15 +80,21 @@ export function useRace() {
 
   const runs = race.modes.map((mode) => race.runs[mode]);
   const cancel = () =>
-    Promise.allSettled(runs.filter((run) => run.runId && !isOver(run)).map((run) => cancelRun(run.runId)));
+    Promise.allSettled(
+      runs.filter((run) => run.runId && !isOver(run)).map((run) => cancelRun(run.runId)),
+    );
   useAddress(runs);
   return { runs, problem: race.problem, begin, open, clear, cancel };
 }
 
 /** Asks for the whole trace of a run that is over; without it no bar is marked as critical. */
-const tellTrace = (runId, tell) => showRun(runId).then((trace) => tell("trace", { trace }), () => {});
+const tellTrace = (runId, tell) =>
+  showRun(runId).then(
+    (trace) => tell("trace", { trace }),
+    () => {},
+  );
 
-/** Keeps the ids of the race in the address, so that reloading or sharing it finds the runs again. */
+/** Keeps the ids of the race in the address: reloading or sharing it finds the runs again. */
 function useAddress(runs) {
   const ids = runs.map((run) => run.runId).filter(Boolean);
   const hash = ids.length && ids.length === runs.length ? `#runs=${ids.join(",")}` : "";

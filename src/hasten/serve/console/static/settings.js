@@ -14,7 +14,8 @@ export function KeyDialog({ isOpen, onClose }) {
     }
   }, [isOpen]);
   const leave = () => {
-    const isChanged = dialog.current.returnValue === "use" && input.current.value.trim() !== key.get();
+    const isChanged =
+      dialog.current.returnValue === "use" && input.current.value.trim() !== key.get();
     if (isChanged) key.set(input.current.value.trim());
     onClose(isChanged);
   };
@@ -22,10 +23,19 @@ export function KeyDialog({ isOpen, onClose }) {
     <dialog ref=${dialog} class="dialog" aria-labelledby="key-title" onClose=${leave}>
       <form method="dialog">
         <h2 id="key-title">Key</h2>
-        <p>A server on this machine needs none. Elsewhere: <code>hasten keys create</code> makes one. It is kept until this tab closes.</p>
+        <p>
+          A server on this machine needs none until one is made; <code>hasten keys create</code>${" "}
+          makes one. It is kept here until this tab closes.
+        </p>
         <label class="field">
           <span class="field-title">Bearer key</span>
-          <input ref=${input} type="password" autocomplete="off" spellcheck="false" defaultValue=${key.get()} />
+          <input
+            ref=${input}
+            type="password"
+            autocomplete="off"
+            spellcheck="false"
+            defaultValue=${key.get()}
+          />
         </label>
         <div class="dialog-buttons">
           <button type="button" onClick=${() => dialog.current.close()}>Cancel</button>

@@ -46,7 +46,10 @@ export function takeMessage(run, { event, data }, receivedMs) {
   const next = READERS[event || kindOf(data)]?.(run, data) ?? run;
   if (next.startedS === null || next.endS !== null) return next;
   // The message that took the least time to arrive says best what the run's clock shows.
-  const anchorS = Math.max(next.anchorS ?? -Infinity, next.lastS - (receivedMs / 1000) * next.speed);
+  const anchorS = Math.max(
+    next.anchorS ?? -Infinity,
+    next.lastS - (receivedMs / 1000) * next.speed,
+  );
   return { ...next, anchorS };
 }
 
@@ -68,7 +71,8 @@ export function elapsedS(run, nowMs) {
   return Math.max(run.lastS, run.anchorS + (nowMs / 1000) * run.speed);
 }
 
-const kindOf = (data) => (data.complete ? "end" : data.status === "completed" ? "output" : "progress");
+const kindOf = (data) =>
+  data.complete ? "end" : data.status === "completed" ? "output" : "progress";
 
 const READERS = {
   run: (run, data) => ({
@@ -106,7 +110,11 @@ const READERS = {
   }),
 
   output(run, data) {
-    const made = Object.entries(data.data).map(([name, value]) => ({ name, phase: data.phase, value }));
+    const made = Object.entries(data.data).map(([name, value]) => ({
+      name,
+      phase: data.phase,
+      value,
+    }));
     const outputs = [...run.outputs.filter((one) => !(one.name in data.data)), ...made];
     const phases = { ...run.phases, [data.phase]: "done" };
     return { ...run, outputs, phases, firstTextS: run.firstTextS ?? run.lastS };
@@ -115,8 +123,16 @@ const READERS = {
   end(run, data) {
     const root = run.spans.find((span) => span.kind === "run");
     const endS = root?.endS ?? run.lastS;
-    const spans = run.spans.map((span) => (span.endS === null ? { ...span, endS, status: "cancelled" } : span));
-    const ended = { status: data.status, error: data.error ?? null, progress: 1, remainingMs: 0, step: "" };
+    const spans = run.spans.map((span) =>
+      span.endS === null ? { ...span, endS, status: "cancelled" } : span,
+    );
+    const ended = {
+      status: data.status,
+      error: data.error ?? null,
+      progress: 1,
+      remainingMs: 0,
+      step: "",
+    };
     return { ...run, ...ended, spans, endS };
   },
 };
@@ -124,12 +140,17 @@ const READERS = {
 function withText(run, data, change) {
   const atS = data.at_s - run.startedS;
   const known = run.texts.findIndex((one) => one.section === data.section);
-  const text = { section: data.section, phase: phaseOf(run, data), text: change(run.texts[known]?.text ?? "") };
+  const text = {
+    section: data.section,
+    phase: phaseOf(run, data),
+    text: change(run.texts[known]?.text ?? ""),
+  };
   const texts = known < 0 ? [...run.texts, text] : run.texts.with(known, text);
   return { ...run, texts, lastS: Math.max(run.lastS, atS), firstTextS: run.firstTextS ?? atS };
 }
 
-const doneOf = (run) => Object.fromEntries(Object.entries(run.phases).filter(([, status]) => status === "done"));
+const doneOf = (run) =>
+  Object.fromEntries(Object.entries(run.phases).filter(([, status]) => status === "done"));
 
 function spanOf(run, data) {
   const originS = run.startedS ?? data.start_s;
@@ -145,10 +166,12 @@ function spanOf(run, data) {
   };
 }
 
-/** The phase a piece of text belongs to: its own word, or that of the model call that writes its section. */
+/** The phase of a piece of text: its own word, or that of the model call that writes its section. */
 function phaseOf(run, data) {
   if (data.phase) return data.phase;
-  const writer = run.spans.findLast((span) => span.kind === "model" && span.attributes.section === data.section);
+  const writer = run.spans.findLast(
+    (span) => span.kind === "model" && span.attributes.section === data.section,
+  );
   return writer ? spanPhase(run, writer) : "";
 }
 
@@ -194,7 +217,7 @@ export function pairRuns(runs, modes) {
   const races = [];
   while (left.length) {
     const race = [left.shift()];
-    for (let place = 0; place < left.length; ) {
+    for (let place = 0; place < left.length;) {
       const isPart = race.every((run) => belongTogether(run, left[place]));
       if (isPart) race.push(...left.splice(place, 1));
       else place += 1;
@@ -205,4 +228,7 @@ export function pairRuns(runs, modes) {
 }
 
 const belongTogether = (a, b) =>
-  a.app === b.app && a.speed === b.speed && a.mode !== b.mode && Math.abs(a.started_s - b.started_s) < 1;
+  a.app === b.app &&
+  a.speed === b.speed &&
+  a.mode !== b.mode &&
+  Math.abs(a.started_s - b.started_s) < 1;

@@ -17,7 +17,7 @@ export class EventParser {
   #id = "";
   #data = [];
 
-  /** Takes a piece of the stream; returns the messages it completes, `{id, event, data}` or `{retryMs}`. */
+  /** Takes a piece; returns the messages it completes, `{id, event, data}` or `{retryMs}`. */
   push(piece) {
     let text = this.#rest + piece;
     if (this.#isFirst && text) {
@@ -88,7 +88,8 @@ export async function follow(connect, { onMessage, onConnection, signal, sleep =
       if (error.isFinal) throw error;
     }
     state.fruitless += 1;
-    if (state.fruitless > FRUITLESS_MOST) throw new Error("The run's stream ended before the run did.");
+    if (state.fruitless > FRUITLESS_MOST)
+      throw new Error("The run's stream ended before the run did.");
     onConnection(false);
     await sleep(Math.min(state.retryMs * 2 ** (state.fruitless - 1), RETRY_MOST_MS), signal);
   }

@@ -8,6 +8,7 @@ import { elapsedS, isOver } from "./state.js";
 const PAD_PX = 3;
 const BAR_GAP_PX = 2;
 const FONT_PX = 11;
+const LABEL_GAP_PX = 6;
 
 /** The width of the element `ref` is put on, as it changes. */
 export function useWidth() {
@@ -26,19 +27,25 @@ function useGroups(run, phases) {
   return useMemo(() => groupsOf(barsOf(run), phases), [run.spans, run.critical, phases]);
 }
 
-/** Where everything of a run goes; `nowS` is how far it is, `endS` and `widthPx` are the shared axis. */
+/** Where everything of each run goes by now; `endS` and `widthPx` are the shared axis. */
 export function usePlans(runs, { phases, nowMs, endS, widthPx }) {
   const known = useRef(new Map());
   const scale = (valueS) => (valueS / endS) * widthPx;
   return runs.map((run) => {
     const held = known.current.get(run.mode);
-    const groups = held?.spans === run.spans && held.critical === run.critical ? held.groups : groupsOf(barsOf(run), phases);
+    const groups =
+      held?.spans === run.spans && held.critical === run.critical
+        ? held.groups
+        : groupsOf(barsOf(run), phases);
     known.current.set(run.mode, { spans: run.spans, critical: run.critical, groups });
     const nowS = elapsedS(run, nowMs);
     return {
       run,
       nowS,
-      groups: groups.map((group) => ({ ...group, ...layOut(group.bars, { scale, nowS, widthPx, measure }) })),
+      groups: groups.map((group) => ({
+        ...group,
+        ...layOut(group.bars, { scale, nowS, widthPx, measure }),
+      })),
     };
   });
 }
@@ -48,26 +55,30 @@ export function Waterfall({ plan, axis, lanePx }) {
   const { run, groups, nowS } = plan;
   const state = isOver(run) ? `over ${run.critical.length ? "weighed" : ""}` : "live";
   const parts = groups.map((group) => `${group.title}, ${group.bars.length} parts`).join("; ");
+  const said = `Waterfall of ${words(run.mode)}: ${parts || "nothing yet"}`;
+  const shared = { axis, nowS, lanePx };
   return html`
-    <div class="waterfall ${state}" role="img" aria-label="Waterfall of ${words(run.mode)}: ${parts || "nothing yet"}">
-      ${groups.map(
-        (group) => html`<${Group} key=${group.phase} group=${group} axis=${axis} nowS=${nowS} lanePx=${lanePx} />`,
-      )}
-      ${!groups.length && html`<div class="group"><span class="group-title"></span><svg width=${axis.widthPx} height=${3 * lanePx}></svg></div>`}
+    <div class="waterfall ${state}" role="img" aria-label=${said}>
+      ${groups.map((group) => html`<${Group} key=${group.phase} group=${group} ...${shared} />`)}
+      ${!groups.length && html`<${Group} group=${NO_GROUP} ...${shared} />`}
     </div>
   `;
 }
 
+/** The place where bars will be. */
+const NO_GROUP = { phase: "", title: "", lanes: 3, placed: [] };
+
 function Group({ group, axis, nowS, lanePx }) {
   const { scale, ticks, widthPx } = axis;
   const height = group.lanes * lanePx + 2 * PAD_PX;
+  const upright = (name, atS) =>
+    html`<line key=${atS} class=${name} x1=${scale(atS)} x2=${scale(atS)} y1="0" y2=${height} />`;
   return html`
     <div class="group">
       <span class="group-title">${group.title}</span>
       <svg width=${widthPx} height=${height} aria-hidden="true">
-        ${ticks.map((tick) => html`<line key=${tick} class="grid-line" x1=${scale(tick)} x2=${scale(tick)} y1="0" y2=${height} />`)}
-        ${nowS > 0 && html`<line class="now" x1=${scale(nowS)} x2=${scale(nowS)} y1="0" y2=${height} />`}
-        ${group.placed.map((bar) => html`<${Bar} key=${bar.id} bar=${bar} nowS=${nowS} lanePx=${lanePx} />`)}
+        ${ticks.map((tick) => upright("grid-line", tick))} ${nowS > 0 && upright("now", nowS)}
+        ${group.placed.map((bar) => html`<${Bar} key=${bar.id} ...${{ bar, nowS, lanePx }} />`)}
       </svg>
     </div>
   `;
@@ -79,12 +90,17 @@ function Bar({ bar, nowS, lanePx }) {
   const top = PAD_PX + bar.lane * lanePx;
   const height = lanePx - BAR_GAP_PX - (lanePx > 14 ? 2 : 0);
   const state = bar.endS === null ? "running" : WRONG.has(bar.status) ? bar.status : "ok";
-  const [x, anchor] = { in: [bar.x + 6, "start"], right: [bar.x + bar.width + 6, "start"], left: [bar.x - 6, "end"] }[bar.side];
+  const fontSize = `${Math.min(FONT_PX, lanePx - 2)}px`;
+  const label = {
+    in: { x: bar.x + LABEL_GAP_PX, "text-anchor": "start" },
+    right: { x: bar.x + bar.width + LABEL_GAP_PX, "text-anchor": "start" },
+    left: { x: bar.x - LABEL_GAP_PX, "text-anchor": "end" },
+  }[bar.side];
   return html`
     <g class="bar ${bar.kind} ${state} ${bar.isCritical ? "critical" : ""}">
       <title>${describe(bar)}</title>
-      <rect x=${bar.x} y=${top + (lanePx - height) / 2} width=${bar.width} height=${height} rx="2.5" />
-      <text class=${bar.side} style=${{ fontSize: `${Math.min(FONT_PX, lanePx - 2)}px` }} x=${x} y=${top + lanePx / 2 + 3.8} text-anchor=${anchor}>
+      <rect x=${bar.x} y=${top + (lanePx - height) / 2} width=${bar.width} ...${{ height }} rx="2.5" />
+      <text class=${bar.side} style=${{ fontSize }} ...${label} y=${top + lanePx / 2 + 3.8}>
         ${bar.label} <tspan class="took">${seconds((bar.endS ?? nowS) - bar.startS)}</tspan>
       </text>
     </g>
@@ -107,7 +123,7 @@ function describe(bar) {
 const widths = new Map();
 let pen = null;
 
-/** The width of a bar's label with its time, in pixels; names are measured once, digits are all as wide. */
+/** The width of a bar's label with its time, in pixels; names are measured once. */
 function measure(bar) {
   if (!widths.has(bar.label)) {
     if (!pen) {
@@ -122,12 +138,13 @@ function measure(bar) {
 /** The axis under the waterfalls. */
 export function Axis({ axis, unit }) {
   const { scale, ticks, widthPx } = axis;
+  const anchor = (x) => (x === 0 ? "start" : x > widthPx - 10 ? "end" : "middle");
+  const mark = (tick, x) =>
+    html`<text key=${tick} x=${x} y="14" text-anchor=${anchor(x)}>${tick}</text>`;
   return html`
     <div class="group axis" aria-hidden="true">
       <span class="group-title">${unit}</span>
-      <svg width=${widthPx} height="20">
-        ${ticks.map((tick, place) => html`<text key=${tick} x=${scale(tick)} y="14" text-anchor=${place === 0 ? "start" : scale(tick) > widthPx - 10 ? "end" : "middle"}>${tick}</text>`)}
-      </svg>
+      <svg width=${widthPx} height="20">${ticks.map((tick) => mark(tick, scale(tick)))}</svg>
     </div>
   `;
 }
@@ -145,12 +162,21 @@ export function SpanTable({ runs, phases }) {
 }
 
 function RunTable({ run, phases }) {
-  const bars = useGroups(run, phases).flatMap((group) => group.bars.map((bar) => ({ ...bar, group: group.title })));
+  const bars = useGroups(run, phases).flatMap((group) =>
+    group.bars.map((bar) => ({ ...bar, group: group.title })),
+  );
   return html`
     <table>
       <caption>${title(run.mode)}</caption>
       <thead>
-        <tr><th scope="col">Step</th><th scope="col">Part</th><th scope="col">Kind</th><th scope="col" class="num">Start</th><th scope="col" class="num">Took</th><th scope="col">Critical</th></tr>
+        <tr>
+          <th scope="col">Step</th>
+          <th scope="col">Part</th>
+          <th scope="col">Kind</th>
+          <th scope="col" class="num">Start</th>
+          <th scope="col" class="num">Took</th>
+          <th scope="col">Critical</th>
+        </tr>
       </thead>
       <tbody>
         ${bars.map(
