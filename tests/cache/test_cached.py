@@ -18,10 +18,10 @@ from tests.cache.counting import in_virtual_time, two_processes
 calls: list[tuple[Any, ...]] = []
 
 
-@cached(CachePolicy(use="trends", fields=("area", "style")))
-async def trends(area: str, story: str = "", *, style: str = "solo") -> dict[str, str]:
+@cached(CachePolicy(use="trends", fields=("area", "style"), ignore=("client",)))
+async def trends(area: str, client: object = None, *, style: str = "solo") -> dict[str, str]:
     """Look up trends."""
-    calls.append((area, story, style))
+    calls.append((area, client, style))
     return {"area": area, "style": style}
 
 
@@ -44,10 +44,10 @@ async def test_declared_parameters_make_the_key() -> None:
     set_cache(Cache())
     expected = {"area": "AI", "style": "solo"}
     assert await trends("AI", "mine") == expected
-    assert await trends(area="AI", story="yours") == expected
+    assert await trends(area="AI", client="yours") == expected
     assert await trends("AI", style="solo") == expected
     assert await trends("AI", style="team") != expected
-    assert calls == [("AI", "mine", "solo"), ("AI", "", "team")]
+    assert calls == [("AI", "mine", "solo"), ("AI", None, "team")]
 
 
 @in_virtual_time
@@ -79,7 +79,14 @@ async def test_results_come_back_as_annotated() -> None:
 def test_a_declaration_that_cannot_work_is_refused() -> None:
     """When the function is decorated, not when it is called."""
     with pytest.raises(InvalidInput, match="no parameters"):
-        cached(CachePolicy(use="x", fields=("nothing",)))(report)
+        cached(CachePolicy(use="x", fields=("title", "nothing")))(report)
+
+    async def leaky(area: str, story: str) -> str:
+        """Take more than its key."""
+        return area + story
+
+    with pytest.raises(InvalidInput, match="are neither its fields nor ignored"):
+        cached(CachePolicy(use="x", fields=("area",)))(leaky)
 
     async def unstorable(n: int) -> list[Cache]:
         """Return what has no bytes."""

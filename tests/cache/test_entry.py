@@ -24,8 +24,8 @@ def an_entry(key: Key, value: object = "answer", **changes: object) -> CacheEntr
         "tenant": key.tenant, "user": key.user, "session": key.session, "label": key.label,
         "kind": "value", "created_s": 1000.0, "fresh_until_s": 1100.0,
         "revalidate_until_s": 1100.0, "error_until_s": 1100.0, "generation": 1,
-        "marks": key.marks(), "tags": (), "parts": key.parts(), "provenance": Provenance(),
-        "body": codec.encode(value),
+        "marks": dict.fromkeys(key.marks(), 1), "tags": (), "parts": key.parts(),
+        "provenance": Provenance(), "body": codec.encode(value),
     }  # fmt: skip
     return CacheEntry(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -94,7 +94,7 @@ def test_what_settles_while_a_step_queues_is_taken_after_all() -> None:
     assert schedule.start(0) == [Start(0), Start(1)]
     assert schedule.tick(1) == []
     assert schedule.settle(1, "tainted", 2) == []
-    assert schedule.settle(0, "ok", 3) == [Start(2)]
+    assert schedule.settle(0, "ok", 3) == [Start(2, is_tainted=True)]
     schedule.settle(2, "ok", 4)
     assert schedule.result(2) == "tainted"
 

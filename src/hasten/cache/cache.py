@@ -151,12 +151,17 @@ class Cache:
         policy: CachePolicy,
         *,
         directives: Directives = PLAIN,
+        here: OpenSpan | None = None,
     ) -> Answer:
-        """Return the value with the decision that gave it; raises as ``get_or_compute`` does."""
+        """Return the value with the decision that gave it; raises as ``get_or_compute`` does.
+
+        ``here`` is the span that stands for this call, if its caller has opened one;
+        a hit is then recorded on it.
+        """
         if policy.scope == "request":
             counters = self.stats.of(policy.use, "request")
             return await answer_in_request(key.digest, compute, counters)
-        call = CacheCall(key, lambda _: compute(), policy, directives)
+        call = CacheCall(key, lambda _: compute(), policy, directives, here)
         answer = await self._stored(call)
         if answer is None:
             flight, is_mine = self._flight_for(call)
@@ -299,8 +304,12 @@ class Cache:
 
     def _given(self, call: CacheCall, answer: Answer) -> Answer:
         """Record that a stored answer was given."""
-        with OpenSpan("cache", call.policy.use, {}) as here:
-            here.set(**self.count(call, answer))
+        said = self.count(call, answer)
+        if call.here is not None:
+            call.here.set(**said)
+        else:
+            with OpenSpan("cache", call.policy.use, said):
+                pass
         return _heard(answer)
 
     def _from_memory(self, call: CacheCall) -> Answer | None:
@@ -392,6 +401,9 @@ class Cache:
         if is_mine:
             return self._arrive(call, flight, await boarded, is_mine=True)
         said = {"use": call.policy.use, "result": "collapsed"}
+        if call.here is not None:
+            call.here.set(**said)
+            return self._arrive(call, flight, await boarded, is_mine=False)
         with OpenSpan("cache", call.policy.use, said):
             return self._arrive(call, flight, await boarded, is_mine=False)
 
@@ -408,6 +420,7 @@ class Cache:
         trail = current_trail()
         if trail is not None:
             trail.add(flight.trail)
+            trail.cost_usd += flight.trail.cost_usd
         return _heard(answer)
 
     def renew_if_due(self, call: CacheCall, decision: Decision) -> None:
@@ -417,7 +430,7 @@ class Cache:
         else:
             is_due = isinstance(decision, Stale) and decision.is_renewed
         if is_due and self.flights.joinable(call.key.digest) is None:
-            call = dataclasses.replace(call, directives=PLAIN)
+            call = dataclasses.replace(call, directives=PLAIN, here=None)
             flight = self.new_flight(call, is_joinable=True)
             self.flights.run(CacheFill(self, call, flight, is_renewal=True).run(), "cache renewal")
 

@@ -55,10 +55,10 @@ def cached(
 ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
     """Keep an async function's results under ``policy``.
 
-    The key is made of the policy's fields among the parameters, or of all of them.
-    A policy that does not say what it ``returns`` takes the function's annotation.
-    Raises ``InvalidInput`` for a field that is no parameter, and for an annotation
-    that stored bytes cannot be turned back into.
+    The key is made of the parameters that are the policy's fields, or of all it does
+    not ignore. A policy that does not say what it ``returns`` takes the function's
+    annotation. Raises ``InvalidInput`` for a parameter that is neither field nor
+    ignored, and for an annotation that no value can be made of stored bytes.
     """
 
     def decorate(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -69,10 +69,7 @@ def cached(
             for one in signature.parameters.values()
             if one.default is not inspect.Parameter.empty
         }
-        unknown = [name for name in policy.fields if name not in names]
-        if unknown:
-            message = f"use {policy.use!r}: {unknown} are no parameters of {function!r}"
-            raise InvalidInput(message, field="fields", value=unknown, allowed=names)
+        policy.check_takes(names)
         kept = with_returns(policy, function)
 
         @functools.wraps(function)

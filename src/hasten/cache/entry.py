@@ -46,9 +46,9 @@ class CacheEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
     It is fresh until ``fresh_until_s`` (``None``: for ever), may be served stale
     while it is computed anew until ``revalidate_until_s``, and may stand in for
-    an error until ``error_until_s``. It is dead as soon as one of its ``marks``
-    was bumped after ``generation``. ``body`` is ``codec.encode`` of the value, or
-    of an error's code and message.
+    an error until ``error_until_s``. It was filled in at ``generation``, and is dead
+    as soon as one of its ``marks`` was bumped after the generation given for it.
+    ``body`` is ``codec.encode`` of the value, or of an error's code and message.
     """
 
     format: int = FORMAT
@@ -67,7 +67,7 @@ class CacheEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     error_until_s: float
     generation: int
     is_kept: bool = False
-    marks: tuple[bytes, ...]
+    marks: dict[bytes, int]
     tags: tuple[str, ...]
     parts: tuple[Part, ...]
     provenance: Provenance

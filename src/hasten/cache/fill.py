@@ -66,7 +66,11 @@ class CacheFill:
                 answer = await self.find() or await self._find_under_lease()
                 if answer is None:
                     answer = await self._compute(here)
-                here.set(**self._cache.count(self.call, answer))
+                said = self._cache.count(self.call, answer)
+                if self.call.here is not None:
+                    self.call.here.set(**said)
+                    said.pop("cache_hit", None)
+                here.set(**said)
             self.settle(answer)
         except BaseException as error:
             self.fail(error)
@@ -134,7 +138,7 @@ class CacheFill:
 
     async def _compute(self, here: OpenSpan) -> Answer:
         self._cache.stats.of(self.call.policy.use, "").misses += 1
-        self.flight.trail.generation = self._cache.ledger.view.epoch
+        self.flight.trail.begin(self._cache.ledger.view.epoch)
         began_s = self._clock.monotonic()
         try:
             value = await self.call.compute(self.flight)
@@ -249,7 +253,7 @@ class CacheBatch:
 
     async def _compute(self, missing: list[CacheFill], here: OpenSpan) -> None:
         clock = current_clock()
-        self._trail.generation = self._cache.ledger.view.epoch
+        self._trail.begin(self._cache.ledger.view.epoch)
         self._cache.stats.of(missing[0].call.policy.use, "").misses += len(missing)
         began_s = clock.monotonic()
         values = await self._compute_missing([fill.call.key for fill in missing])
@@ -257,7 +261,7 @@ class CacheBatch:
             self._trail.taints.append("a step inside it fell back")
         took_s = (clock.monotonic() - began_s) / len(missing)
         for fill, value in zip(missing, values, strict=True):
-            fill.flight.trail.generation = self._trail.generation
+            fill.flight.trail.begin(self._trail.generation)
             fill.flight.trail.add(self._trail)
             fill.settle(fill.keep(value, took_s))
 
@@ -269,6 +273,7 @@ def new_entry(
     key, policy, now_s = call.key, call.policy, current_clock().now()
     life = life_of(keep, policy, key, now_s)
     tags = tuple(dict.fromkeys((*policy.tags_of(key), *trail.tags)))
+    marks = dict.fromkeys(key.marks(tags), trail.generation) | trail.marks
     recorder = current_recorder()
     return CacheEntry(
         digest=key.digest,
@@ -286,7 +291,7 @@ def new_entry(
         error_until_s=life.error_until_s,
         generation=trail.generation,
         is_kept=policy.is_kept,
-        marks=tuple(dict.fromkeys((*trail.marks, *key.marks(tags)))),
+        marks=marks,
         tags=tags,
         parts=key.parts(),
         provenance=Provenance(

@@ -49,8 +49,7 @@ class CacheFlight:
 
     def __init__(self, digest: bytes, generation: int, marks: Sequence[bytes]) -> None:
         self.digest = digest
-        self.trail = CacheTrail(generation)
-        self.trail.marks.update(dict.fromkeys(marks))
+        self.trail = CacheTrail(generation, marks)
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.on_left: Callable[[CacheFlight], None] = _stay
         self.pieces: list[Any] = []
@@ -128,7 +127,7 @@ class CacheFlights:
     def joinable(self, digest: bytes) -> CacheFlight | None:
         """Return the computation to join, unless something it uses was invalidated since."""
         flight = self._flights.get(digest)
-        if flight is None or not self._view.is_alive(flight.trail.generation, flight.trail.marks):
+        if flight is None or not self._view.is_alive(flight.trail.marks):
             return None
         return flight
 

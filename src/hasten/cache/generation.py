@@ -2,8 +2,9 @@
 
 Owns the local view of one store's generations, the *ledger* of the cache: an
 entry is dead once one of its marks was bumped after the generation it was filled
-in at. The view is exact for everything bumped since it began, and asks the
-ledger about older marks once. Leaves bumping and remembering to the store.
+in at, or that of the part it has the mark from. The view is exact for everything
+bumped since it began, and asks the ledger about older marks once. Leaves bumping
+and remembering to the store.
 
 How fast an invalidation reaches other processes: at once when the ledger's news
 arrive, and within ``SYNC_EVERY_S`` when a message is lost, because no entry is
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hasten.cache.entry import CacheEntry
     from hasten.store.base import Changes
@@ -56,30 +57,33 @@ class CacheGenerations:
         self._bumps: dict[bytes, int] = {}
         self._patterns: dict[tuple[str, str], int] = {}
 
-    def is_alive(self, generation: int, marks: Iterable[bytes], before: int = NEVER) -> bool:
-        """Whether a value filled in at ``generation`` stands, as far as this view knows.
+    def is_alive(self, marks: Mapping[bytes, int], before: int = NEVER) -> bool:
+        """Whether none of the marks was bumped since its generation, as far as this view knows.
 
-        With ``before``, whether it stood before that epoch.
+        With ``before``, whether none was before that epoch.
         """
-        if generation < self._floor:
-            return False
-        bumped = self._bumps.get
-        return not any(generation < bumped(mark, 0) < before for mark in marks)
+        bumped, floor = self._bumps.get, self._floor
+        return not any(
+            generation < floor or generation < bumped(mark, 0) < before
+            for mark, generation in marks.items()
+        )
 
     def is_alive_entry(self, entry: CacheEntry, before: int = NEVER) -> bool:
         """Whether ``entry`` stands: by its marks, and by its label where patterns were given."""
-        return self.is_alive(entry.generation, entry.marks, before) and not any(
+        return self.is_alive(entry.marks, before) and not any(
             entry.generation < epoch < before
             and tenant == entry.tenant
             and fnmatchcase(entry.label, pattern)
             for (tenant, pattern), epoch in self._patterns.items()
         )
 
-    def unknown(self, generation: int, marks: Iterable[bytes]) -> list[bytes]:
+    def unknown(self, marks: Mapping[bytes, int]) -> list[bytes]:
         """Return the marks the ledger must be asked about before ``is_alive`` is exact."""
-        if generation >= self._complete_since:
-            return []
-        return [mark for mark in marks if mark not in self._bumps]
+        return [
+            mark
+            for mark, generation in marks.items()
+            if generation < self._complete_since and mark not in self._bumps
+        ]
 
     def apply(self, changes: Changes, asked: Iterable[bytes] = ()) -> None:
         """Take in what the ledger told since ``epoch``, and about the marks ``asked``."""

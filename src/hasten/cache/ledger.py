@@ -74,7 +74,7 @@ class CacheLedger:
         view = self.view
         if found_in.store is self.tier.store and self.tier.store.epoch != view.epoch:
             await self.pull()
-        unknown = view.unknown(entry.generation, entry.marks)
+        unknown = view.unknown(entry.marks)
         if unknown:
             changes = await self._changes(view.epoch, unknown)
             if changes is None:

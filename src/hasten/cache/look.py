@@ -24,16 +24,21 @@ if TYPE_CHECKING:
     from hasten.cache.key import Key
     from hasten.cache.policy import CachePolicy, Directives
     from hasten.cache.tiers import CacheTier
+    from hasten.trace.recorder import OpenSpan
 
 
 @dataclass(frozen=True, slots=True)
 class CacheCall:
-    """One call of the cache: what is asked for, how to compute it, under which rules."""
+    """One call of the cache: what is asked for, how to compute it, under which rules.
+
+    ``here`` is the caller's own span for it, if there is one.
+    """
 
     key: Key
     compute: Callable[[CacheFlight], Awaitable[Any]]
     policy: CachePolicy
     directives: Directives
+    here: OpenSpan | None = None
 
 
 class CacheLook:

@@ -14,7 +14,7 @@ from hasten.cache.key import Key, Scope, make_key, text_of
 from hasten.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from hasten.caller import Caller
 
@@ -40,9 +40,12 @@ class CachePolicy:
     ``use`` names it in keys, statistics and metrics. ``ttl_s`` is how long a value
     is fresh (``None``: for ever), shortened by up to the share ``jitter`` so that
     values stored together do not expire together. ``fields`` are the parameters
-    that make the key (empty: all of them); a value that is versioned elsewhere
-    has its version, such as ``updated_at``, among them. Raise ``version`` when the
-    same fields give another answer. ``tags`` may name fields: ``market:{interest_area}``.
+    that make the key (empty: all but those in ``ignore``); a value that is versioned
+    elsewhere has its version, such as ``updated_at``, among them. ``ignore`` are
+    parameters that do not change the answer, such as a client; a function with any
+    other is refused, since what is shared must be made from its key alone. Raise
+    ``version`` when the same fields give another answer. ``tags`` may name fields:
+    ``market:{interest_area}``.
 
     A stale value is served while a new one is computed for
     ``stale_while_revalidate_s`` (RFC 5861 section 3), and in place of an error for
@@ -61,6 +64,7 @@ class CachePolicy:
     ttl_s: float | None = HOUR_S
     scope: Scope = "tenant"
     fields: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     version: str = "1"
     tags: tuple[str, ...] = ()
     stale_while_revalidate_s: float = 0.0
@@ -89,7 +93,7 @@ class CachePolicy:
             raise InvalidInput(message, field="jitter", value=self.jitter)
 
     def key(self, fields: Mapping[str, Any], caller: Caller, *, session: str = "") -> Key:
-        """Return the key of ``fields``; of the declared ones only, if any are declared.
+        """Return the key of ``fields``: of the declared ones, or of all but the ignored.
 
         Raises ``InvalidInput`` for a declared field that is missing, ``CodecError``
         for a value no digest can be made of.
@@ -101,9 +105,28 @@ class CachePolicy:
                 name = str(error.args[0])
                 message = f"use {self.use!r}: its key field {name!r} is missing"
                 raise InvalidInput(message, field=name, allowed=self.fields) from None
+        elif self.ignore:
+            fields = {name: fields[name] for name in fields if name not in self.ignore}
         return make_key(
             self.use, fields, caller, scope=self.scope, version=self.version, session=session
         )
+
+    def check_takes(self, names: Iterable[str]) -> None:
+        """Check that a function of these parameters gives what depends on its key alone.
+
+        Raises ``InvalidInput`` naming the parameters that are neither fields nor ignored.
+        """
+        known = {*self.fields, *self.ignore} if self.fields else set(names)
+        strange = [name for name in names if name not in known]
+        missing = [name for name in self.fields if name not in names]
+        if strange or missing:
+            wrong = (
+                f"{strange} are neither its fields nor ignored"
+                if strange
+                else f"{missing} are no parameters"
+            )
+            message = f"use {self.use!r}: {wrong}; its fields are {list(self.fields)}"
+            raise InvalidInput(message, field="fields", value=strange or missing)
 
     def tags_of(self, key: Key) -> tuple[str, ...]:
         """Return the tags of a value under ``key``, fields filled in.

@@ -2,7 +2,7 @@
 
 Owns the context variable that carries the trail of the computation a task works
 in. A value inherits from what it was built from: marks and tags, so that dropping
-market data drops the reports made from it; the lowest generation; and taints.
+market data drops the reports made from it, and taints.
 ``cache`` opens a trail for each computation; model wrappers and steps add to it.
 """
 
@@ -12,21 +12,28 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from hasten.cache.generation import NEVER
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hasten.cache.entry import CacheEntry
     from hasten.cache.key import Key
 
 
 class CacheTrail:
-    """What went into one value so far. ``generation`` is the lowest it was made from."""
+    """What went into one value so far.
+
+    ``generation`` is that of its computation. ``marks`` say for each mark the
+    generation since which it must not have been bumped: the computation's own, or
+    that of the oldest part that has it.
+    """
 
     __slots__ = ("built_from", "cost_usd", "generation", "marks", "owners", "tags", "taints")
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, generation: int = NEVER, marks: Iterable[bytes] = ()) -> None:
         self.generation = generation
-        self.marks: dict[bytes, None] = {}
+        self.marks = dict.fromkeys(marks, generation)
         self.tags: dict[str, None] = {}
         self.built_from: dict[bytes, None] = {}
         self.owners: set[tuple[str, str, str]] = set()
@@ -35,21 +42,28 @@ class CacheTrail:
 
     def add_entry(self, entry: CacheEntry) -> None:
         """Note that ``entry`` was used."""
-        self.generation = min(self.generation, entry.generation)
-        self.marks.update(dict.fromkeys(entry.marks))
+        self._add_marks(entry.marks)
         self.tags.update(dict.fromkeys(entry.tags))
         self.built_from[entry.digest] = None
         self.owners.add((entry.tenant, entry.user, entry.session))
 
     def add(self, other: CacheTrail) -> None:
         """Note that a value with the trail ``other`` was used."""
-        self.generation = min(self.generation, other.generation)
-        self.marks.update(other.marks)
+        self._add_marks(other.marks)
         self.tags.update(other.tags)
         self.built_from.update(other.built_from)
         self.owners |= other.owners
-        self.cost_usd += other.cost_usd
         self.taints += [one for one in other.taints if one not in self.taints]
+
+    def begin(self, generation: int) -> None:
+        """Start computing now: what was bumped before does not matter to it."""
+        self.generation = generation
+        self.marks = dict.fromkeys(self.marks, generation)
+
+    def _add_marks(self, marks: Mapping[bytes, int]) -> None:
+        mine = self.marks
+        for mark, generation in marks.items():
+            mine[mark] = min(generation, mine.get(mark, NEVER))
 
     def leak_into(self, key: Key) -> str:
         """Say why a value with this trail must not be kept under ``key``; empty if it may.
@@ -74,6 +88,11 @@ def current_trail() -> CacheTrail | None:
     return _trail.get()
 
 
+def set_trail(trail: CacheTrail) -> None:
+    """Let this task, and the tasks it starts, add to ``trail``."""
+    _trail.set(trail)
+
+
 @contextmanager
 def leave_trail(trail: CacheTrail | None) -> Iterator[CacheTrail | None]:
     """Let this block, and the tasks it starts, add to ``trail``."""
@@ -82,6 +101,13 @@ def leave_trail(trail: CacheTrail | None) -> Iterator[CacheTrail | None]:
         yield trail
     finally:
         _trail.reset(token)
+
+
+def inherit(trail: CacheTrail | None) -> None:
+    """Say that what is being computed here is made of values with ``trail``."""
+    here = _trail.get()
+    if here is not None and trail is not None:
+        here.add(trail)
 
 
 def taint(reason: str) -> None:

@@ -7,22 +7,28 @@ Owns what a step's policy means in practice; leaves when a step starts to
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
+from hasten.cache.cached import current_cache
+from hasten.cache.trail import current_trail, inherit, taint
 from hasten.codec import to_plain
-from hasten.errors import StepError, StepFailed, StepTimeout
+from hasten.errors import CodecError, StepError, StepFailed, StepTimeout
 from hasten.graph.schedule import Result
 from hasten.trace.recorder import OpenSpan, describe, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from hasten.cache.cache import Cache
+    from hasten.cache.policy import CachePolicy
     from hasten.graph.alarm import Alarm, AlarmClock
     from hasten.graph.step import Step
 
+_log = logging.getLogger(__name__)
 
 CANCEL_AGAIN_S = 1.0
 """A step that swallows its cancellation is cancelled again after this time."""
@@ -54,13 +60,17 @@ class Settled(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class StepAttempt:
-    """One step about to run: its inputs by name, its time, and what its span says so far."""
+    """One step about to run: its inputs by name, its time, and what its span says so far.
+
+    ``is_tainted``: its inputs are not as good as they should be, so its value is not kept.
+    """
 
     step: Step[..., Any]
     values: Mapping[str, Any]
     alarms: AlarmClock
     attributes: dict[str, Any]
     is_output: bool = False
+    is_tainted: bool = False
 
     async def run(self) -> Settled:
         """Run the step and return how it settled; raises only cancellation.
@@ -117,6 +127,29 @@ class StepAttempt:
         return msgspec.structs.replace(settled, result="tainted")
 
     def _work(self, here: OpenSpan) -> Awaitable[Any]:
+        cache, policy = current_cache(), self.step.cache
+        if cache is None or policy is None:
+            return self._compute(here)
+        return self._reuse(cache, policy, here)
+
+    async def _reuse(self, cache: Cache, policy: CachePolicy, here: OpenSpan) -> Any:
+        """Return the step's value from the cache, computed if need be."""
+        inputs = current_trail()
+
+        async def compute() -> Any:
+            inherit(inputs)
+            if self.is_tainted:
+                taint("made of degraded inputs")
+            return await self._compute(here)
+
+        try:
+            key = cache.key(policy, **{**self.step.defaults, **self.values})
+        except CodecError as error:
+            _log.warning("%r is not cached: %s", self.step, error)
+            return await self._compute(here)
+        return (await cache.answer(key, compute, policy, here=here)).value
+
+    def _compute(self, here: OpenSpan) -> Awaitable[Any]:
         once = self.step.policy.retry.attempts == 1
         return self.step.function(**self.values) if once else self._tries(here)
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
+from hasten.cache.cached import current_cache, set_cache
+from hasten.cache.trail import CacheTrail, current_trail, set_trail
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.clock import Clock, current_clock, set_clock
 from hasten.errors import DeadlineExceeded, HastenError, RunCancelled
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from hasten.cache.cache import Cache
     from hasten.graph.graph import Graph
     from hasten.trace.span import Span
 
@@ -53,7 +56,8 @@ class RunOptions:
 
     ``sink`` keeps the run and lets others follow it. ``expected_s`` are the
     usual seconds of each step, for the ETA. ``simulated`` says that a simulated
-    model answers. ``listeners`` are told each event as it happens.
+    model answers. ``listeners`` are told each event as it happens. ``cache`` is in
+    force for its steps; without it the one where the run was started.
     """
 
     app: str = ""
@@ -66,6 +70,7 @@ class RunOptions:
     simulated: bool = False
     expected_s: Mapping[str, float] = field(default_factory=dict)
     listeners: tuple[Callable[[RunEvent], None], ...] = ()
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class Run:
         self._values.update(resources)
         self._schedule = Schedule(graph.nodes, graph.limits)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._trails: dict[int, CacheTrail] = {}
         self._errors: dict[int, HastenError] = {}
         self._settled_count = 0
         self._open_ends = {graph.position[name] for name in (*graph.outputs, *graph.effects)}
@@ -122,6 +128,8 @@ class Run:
         self._wake_s = inf
         self._is_telling = False
         self._told_s = -inf
+        self._outer_trail = current_trail()
+        self._is_reusing = bool(options.cache or current_cache() or self._outer_trail)
         self._context = contextvars.copy_context()
         self._context.run(self._enter)
         self._alarms = self._context.run(AlarmClock, self.clock)
@@ -171,6 +179,8 @@ class Run:
         set_clock(self.clock)
         set_caller(self.options.caller)
         enter_run(self.recorder)
+        if self.options.cache is not None:
+            set_cache(self.options.cache)
 
     async def _main(self) -> Outcome:
         self._emit("run.started", **_headline(self.record))
@@ -215,11 +225,27 @@ class Run:
             attributes["phase"] = step.policy.phase
         if step.policy.log_fields:
             attributes["params"] = step.logged(values)
-        attempt = StepAttempt(step, values, self._alarms, attributes, graph.is_output[position])
+        is_tainted = start.is_tainted or bool(start.missed)
+        attempt = StepAttempt(
+            step, values, self._alarms, attributes, graph.is_output[position], is_tainted
+        )
         work = self._run_step(position, attempt)
-        task = self._loop.create_task(work, name=step.name, context=self._context.copy())
+        task = self._loop.create_task(work, name=step.name, context=self._step_context(position))
         task.add_done_callback(functools.partial(self._step_gone, position), context=self._context)
         self._tasks[position] = task
+
+    def _step_context(self, position: int) -> contextvars.Context:
+        """Return the context of a step: the run's, with the trail of what the step is made of."""
+        context = self._context.copy()
+        if not self._is_reusing:
+            return context
+        node = self.graph.nodes[position]
+        trail = self._trails[position] = CacheTrail()
+        for before in (*node.hard, *(soft for soft, _ in node.soft)):
+            if before in self._trails and before not in self._tasks:
+                trail.add(self._trails[before])
+        context.run(set_trail, trail)
+        return context
 
     async def _run_step(self, position: int, attempt: StepAttempt) -> None:
         self._settle(position, await attempt.run())
@@ -240,6 +266,8 @@ class Run:
     def _settle(self, position: int, settled: Settled) -> None:
         """Take in what a step came to; whatever that is, the run goes on or ends."""
         del self._tasks[position]
+        if self._outer_trail is not None:
+            self._outer_trail.add(self._trails[position])
         if self._over.done():
             return
         step = self.graph.steps[position]

@@ -41,10 +41,14 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Start this step now, without the soft inputs in ``missed``."""
+    """Start this step now, without the soft inputs in ``missed``.
+
+    ``is_tainted``: something it is given is not to be reused.
+    """
 
     node: int
     missed: tuple[int, ...] = ()
+    is_tainted: bool = False
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -219,6 +223,7 @@ class Schedule:
                 missed.append(wished)
             elif result == "tainted":
                 self._is_tainted[position] = True
+        start = Start(position, tuple(missed), self._is_tainted[position])
         if missed:
             self._is_tainted[position] = True
-        return Start(position, tuple(missed))
+        return start

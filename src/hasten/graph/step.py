@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import (
     Annotated,
     Any,
@@ -27,6 +27,8 @@ from typing import (
     overload,
 )
 
+from hasten.cache.cached import with_returns
+from hasten.cache.policy import CachePolicy  # noqa: TC001 - a policy is checked at run time
 from hasten.clock import current_clock
 from hasten.codec import to_plain
 from hasten.errors import CodecError, GraphError
@@ -70,6 +72,8 @@ class StepPolicy:
     application calls this part of the work, ``label`` what a person is told
     while it runs. ``limit`` names a concurrency limit of the graph.
     ``log_fields`` are the parameters that may be logged.
+    ``cache`` keeps its values, under the cache in force where it runs: its fields are
+    parameters, and every other parameter is one it ignores.
     ``needs`` and ``soft_needs`` name dependencies of a function that takes
     ``**inputs``. Raise ``version`` when the same inputs give another answer.
     """
@@ -82,6 +86,7 @@ class StepPolicy:
     label: str = ""
     limit: str = ""
     log_fields: tuple[str, ...] = ()
+    cache: CachePolicy | None = None
     needs: tuple[str, ...] = ()
     soft_needs: tuple[str, ...] = ()
     version: int = 1
@@ -111,6 +116,8 @@ class Step(Generic[P, T]):
             self._refuse(f"timeout_s must be above 0, not {policy.timeout_s:g}")
         if policy.retry.attempts < 1:
             self._refuse(f"retry must allow at least 1 attempt, not {policy.retry.attempts}")
+        if policy.cache is not None:
+            policy.cache.check_takes(tuple(inspect.signature(function).parameters))
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run as part of the step that calls it: a span of the run, under its own policy.
@@ -165,6 +172,24 @@ class Step(Generic[P, T]):
         if named:
             self._refuse(f"needs {list(named)}, but its function takes no **inputs")
         return found
+
+    @functools.cached_property
+    def cache(self) -> CachePolicy | None:
+        """Its cache policy with what it returns and its own version, if it has one.
+
+        Raises ``InvalidInput`` for a type that no value can be made of stored bytes.
+        """
+        if self.policy.cache is None:
+            return None
+        kept = with_returns(self.policy.cache, self.function)
+        return replace(kept, version=f"{kept.version}.{self.policy.version}")
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The values of the parameters that may be left out."""
+        parameters = inspect.signature(self.function).parameters.values()
+        empty = inspect.Parameter.empty
+        return {one.name: one.default for one in parameters if one.default is not empty}
 
     @functools.cached_property
     def returns(self) -> Any:
