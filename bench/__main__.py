@@ -1,4 +1,4 @@
-"""``python -m bench NAME [--json] [--repeats N] [--only WORD]``: measure and show."""
+"""``python -m bench NAME [--json|--markdown] [--repeats N] [--only WORD]``: measure and show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pkgutil
 import sys
 from pathlib import Path
 
-from bench.harness import Case, as_json, measure, show
+from bench.harness import Case, as_json, as_markdown, measure, show
 
 NOT_BENCHMARKS = {"__main__", "harness", "peers", "shapes"}
 
@@ -19,7 +19,9 @@ def main() -> None:
     names = sorted({found.name for found in pkgutil.iter_modules([here])} - NOT_BENCHMARKS)
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("name", choices=names)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    form.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--repeats", type=int, default=5, help="repeats to take the median of")
     parser.add_argument("--only", default="", help="only the cases whose name contains this")
     chosen = parser.parse_args()
@@ -30,6 +32,8 @@ def main() -> None:
     results = measure(cases, chosen.repeats)
     if chosen.json:
         sys.stdout.write(as_json(chosen.name, results))
+    elif chosen.markdown:
+        sys.stdout.write(as_markdown(results))
     else:
         show(benchmark.TITLE, results)
 

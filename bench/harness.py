@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 OURS = "hasten"
 
+LABELS = 2
+"""How many of a table's columns are words: the case and its unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -85,23 +88,23 @@ def measure(cases: Sequence[Case], repeats: int) -> list[Measured]:
 
 def show(title: str, results: Sequence[Measured]) -> None:
     """Print a table: a line a case, a column a contestant, with the ratio to the bare one."""
-    names = list(dict.fromkeys(name for result in results for name in result.case.runners))
+    head, *rows = _rows(results)
     table = Table(title=title)
-    table.add_column("")
-    table.add_column("unit")
-    for name in names:
-        table.add_column(f"{name} {_version(name)}".strip(), justify="right")
-    table.add_column("goal", justify="right")
-    for result in results:
-        cells = [_cell(result, name) for name in names]
-        goal = "" if result.case.goal is None else f"≤ {result.case.goal:g}"
-        mark = {True: " ✓", False: " ✗", None: ""}[result.is_met]
-        table.add_row(result.case.name, result.case.unit, *cells, goal + mark)
+    for number, name in enumerate(head):
+        table.add_column(name, justify="left" if number < LABELS else "right")
+    for row in rows:
+        table.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(table)
-    bare = ", ".join(sorted({result.case.bare for result in results} - {""}))
-    against = f"; × is against {bare}" if bare else ""
-    console.print(f"{_machine()}; median of {_repeats(results)}{against}")
+    console.print(_footnote(results))
+
+
+def as_markdown(results: Sequence[Measured]) -> str:
+    """Return the same table as Markdown, for the documentation."""
+    head, *rows = _rows(results)
+    rule = ["---"] * LABELS + ["---:"] * (len(head) - LABELS)
+    lines = ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+    return "\n".join((*lines, "", _footnote(results))) + "\n"
 
 
 def as_json(name: str, results: Sequence[Measured]) -> str:
@@ -129,6 +132,25 @@ def as_json(name: str, results: Sequence[Measured]) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 
+def _rows(results: Sequence[Measured]) -> list[list[str]]:
+    """Return the table's head and lines."""
+    names = list(dict.fromkeys(name for result in results for name in result.case.runners))
+    rows = [["", "unit", *(f"{name} {_version(name)}".strip() for name in names), "goal"]]
+    for result in results:
+        goal = "" if result.case.goal is None else f"≤ {result.case.goal:g}"
+        mark = {True: " ✓", False: " ✗", None: ""}[result.is_met]
+        cells = [_cell(result, name) for name in names]
+        rows.append([result.case.name, result.case.unit, *cells, goal + mark])
+    return rows
+
+
+def _footnote(results: Sequence[Measured]) -> str:
+    bare = ", ".join(sorted({result.case.bare for result in results} - {""}))
+    against = f"; × is against {bare}" if bare else ""
+    repeats = max(len(figures) for result in results for figures in result.figures.values())
+    return f"{_machine()}; median of {repeats}{against}"
+
+
 def _cell(result: Measured, name: str) -> str:
     runner = result.case.runners.get(name, "")
     if isinstance(runner, str):
@@ -152,7 +174,3 @@ def _version(name: str) -> str:
 
 def _machine() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores"
-
-
-def _repeats(results: Sequence[Measured]) -> int:
-    return max(len(figures) for result in results for figures in result.figures.values())

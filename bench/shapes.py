@@ -71,16 +71,15 @@ def diamond() -> Shape:
 
 
 def lanes() -> Shape:
-    """Return five lanes of four steps each, none as long as its neighbour, and their join."""
-    random = Random(5)
+    """Return five lanes of five steps of 100 ms, in each lane another one of 200 ms; their join."""
     needs: list[tuple[int, ...]] = [()]
     sleeps_s = [0.0]
     ends = []
-    for _ in range(5):
+    for lane in range(5):
         before = 0
-        for _ in range(4):
+        for number in range(5):
             needs.append((before,))
-            sleeps_s.append(random.randint(10, 120) / 1e3)
+            sleeps_s.append(0.2 if number == lane else 0.1)
             before = len(needs) - 1
         ends.append(before)
     return Shape((*needs, tuple(ends)), (*sleeps_s, 0.0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.harness import OURS, Case, as_json, measure, show
+from bench.harness import OURS, Case, as_json, as_markdown, measure, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,9 @@ def test_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("What it costs", "1,234 (×100)", "12.3 (×1)", "not installed", "≤ 1 ✗"):
         assert part in shown
     assert "median of 2; × is against bare" in shown
+    assert as_markdown(results).splitlines()[2] == (
+        "| cost | µs | 1,234 (×100) | not installed | 12.3 (×1) | ≤ 1 ✗ |"
+    )
     found = json.loads(as_json("some", results))
     assert (found["schema"], found["bench"]) == (1, "some")
     (case,) = found["cases"]
