@@ -12,12 +12,14 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from hasten.errors import InvalidInput, NotFound
+from hasten.graph.rerun import RERUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import BaseModel
 
+    from hasten.cache.policy import CachePolicy
     from hasten.graph.graph import Graph
     from hasten.model.base import Model
     from hasten.model.simulated import SimProfile
@@ -37,7 +39,8 @@ class App:
     ``graphs`` maps a mode (``baseline``, ``hasten``) to its graph; all take
     ``inputs`` and give the same outputs. ``phases`` names the parts of a run in
     the order people read them, with a title each. ``samples`` are inputs to try.
-    ``profile`` says how the simulated model behaves for it. ``resources`` makes
+    The modes in ``reusing`` may use the cache, whole answers by ``rerun``; the others
+    compute everything. ``profile`` says how the simulated model behaves for it. ``resources`` makes
     what its graphs take besides inputs, from the model in use.
     """
 
@@ -50,6 +53,8 @@ class App:
     samples: Mapping[str, Mapping[str, Any]]
     profile: SimProfile
     default_mode: str = "hasten"
+    reusing: frozenset[str] = frozenset({"hasten"})
+    rerun: CachePolicy | None = RERUN
     resources: Callable[..., Mapping[str, Any]] = field(default=_model_only)
 
     def graph(self, mode: str | None = None) -> Graph:

@@ -49,6 +49,17 @@ class Settings(BaseSettings):
         validation_alias=_named("database_url"),
         description="Where runs are kept; empty means SQLite in the home folder.",
     )
+    redis_url: str = Field(
+        "",
+        validation_alias=_named("redis_url"),
+        description="Redis or Valkey shared by several servers; empty means none.",
+    )
+    cache_memory_bytes: int = Field(
+        100 << 20, ge=1 << 16, description="What the cache holds in memory at most."
+    )
+    cache_disk_bytes: int = Field(
+        10 << 30, ge=1 << 20, description="What the cache holds on disk at most."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias=_named("log_level"), description="What the log lines start at."
     )

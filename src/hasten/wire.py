@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hasten import virtual
 from hasten.app import App, find_apps, pick_app
+from hasten.cache.cache import SHARED_RESIDENCE_S, Cache
+from hasten.cache.policy import PLAIN, Directives
+from hasten.cache.tiers import Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
 from hasten.errors import InvalidInput, NotFound, StoreError
 from hasten.graph.run import Outcome, Run, RunOptions
 from hasten.model.chain import ChainPolicy, build_chain
 from hasten.model.simulated import SimulatedModel
+from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
 from hasten.store.sql import SqlSink, SqlStore, open_sql
 from hasten.trace.log import RunFilter
@@ -91,14 +95,30 @@ def run_virtually(
     return virtual.run(main(), seed=seed, epoch_s=current_clock().now())
 
 
+def open_cache(settings: Settings) -> Cache:
+    """Return the cache the settings describe: memory, Redis if there is one, the home folder."""
+    tiers = []
+    if settings.redis_url:
+        from hasten.store.redis import RedisStore
+
+        shared = RedisStore(settings.redis_url)
+        tiers.append(Tier(store=shared, residence_s=SHARED_RESIDENCE_S))
+    disk = DiskStore(settings.home / "cache.db", settings.cache_disk_bytes)
+    tiers.append(Tier(store=disk))
+    return Cache(tiers, memory_bytes=settings.cache_memory_bytes)
+
+
 class Runtime:
     """Everything a server or a command works with. ``open()`` it, ``close()`` it."""
 
-    def __init__(self, settings: Settings, apps: Mapping[str, App], sql: SqlStore) -> None:
+    def __init__(
+        self, settings: Settings, apps: Mapping[str, App], sql: SqlStore, cache: Cache
+    ) -> None:
         self.settings = settings
         self.apps = dict(apps)
         self.sink = SqlSink(sql)
         self.keys = KeyStore(sql)
+        self.cache = cache
         self._sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
         self._models: dict[str, Model] = {}
@@ -112,7 +132,8 @@ class Runtime:
         """Open the stores and bring their schema up to date."""
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         sql = await open_sql(settings.runs_url)
-        return cls(settings, find_apps() if apps is None else apps, sql)
+        cache = await open_cache(settings).__aenter__()
+        return cls(settings, find_apps() if apps is None else apps, sql, cache)
 
     def keep_house(self) -> None:
         """Drop old runs from now on, again and again, until ``close``."""
@@ -127,6 +148,7 @@ class Runtime:
         await asyncio.gather(*self._endings)
         for model in self._models.values():
             await model.close()
+        await self.cache.close()
         await self._sql.close()
 
     @property
@@ -151,6 +173,7 @@ class Runtime:
         mode: str | None = None,
         caller: Caller = LOCAL,
         speed: float | None = None,
+        directives: Directives = PLAIN,
     ) -> Run:
         """Start a run that outlives whoever asked for it.
 
@@ -160,6 +183,7 @@ class Runtime:
         parsed = app.graph(mode).parse(inputs)
         clock = self._clock(speed)
         mode = mode or app.default_mode
+        model = self.model(app)
         options = RunOptions(
             app=app.name,
             mode=mode,
@@ -167,10 +191,14 @@ class Runtime:
             sink=self.sink,
             clock=clock,
             simulated=self.settings.is_simulated,
+            cache=self.cache if mode in app.reusing else None,
+            made_by=model.name,
+            rerun=app.rerun,
+            directives=directives,
             expected_s=await self._expected_s(app.name, mode, clock),
             listeners=(self._text_log,),
         )
-        run = start_run(app, parsed, self.model(app), mode, options)
+        run = start_run(app, parsed, model, mode, options)
         self._live[run.run_id] = run
         ending = asyncio.create_task(self._await_end(run), name=f"end of {run.run_id}")
         self._endings.add(ending)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import msgspec
 
 from hasten.cache.browse import explain
+from hasten.cache.cached import current_maker
 from hasten.cache.decide import Decision, Fresh, Miss, Stale, decide
 from hasten.cache.entry import CacheEntry, Provenance
 from hasten.cache.fill import CacheBatch, CacheFill, stored_failure
@@ -111,7 +112,8 @@ class Cache:
 
     def key(self, policy: CachePolicy, **fields: Any) -> Key:
         """Return the key of ``fields`` for the caller and the session this task works for."""
-        return policy.key(fields, current_caller(), session=current_session())
+        session, made_by = current_session(), current_maker()
+        return policy.key(fields, current_caller(), session=session, made_by=made_by)
 
     async def get_or_compute(
         self,

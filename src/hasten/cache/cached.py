@@ -28,6 +28,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _cache: ContextVar[Cache | None] = ContextVar("hasten_cache", default=None)
+_maker: ContextVar[str] = ContextVar("hasten_maker", default="")
 
 
 def current_cache() -> Cache | None:
@@ -35,9 +36,19 @@ def current_cache() -> Cache | None:
     return _cache.get()
 
 
-def set_cache(cache: Cache | None) -> None:
-    """Put ``cache`` in force for this task and the tasks it starts."""
+def set_cache(cache: Cache | None, made_by: str = "") -> None:
+    """Put ``cache`` in force for this task and the tasks it starts.
+
+    ``made_by`` is what answers there, such as a model's name: values of one maker
+    are never given where another is asked.
+    """
     _cache.set(cache)
+    _maker.set(made_by)
+
+
+def current_maker() -> str:
+    """Return what answers here; part of every key made here."""
+    return _maker.get()
 
 
 @contextmanager

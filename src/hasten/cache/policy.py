@@ -92,8 +92,12 @@ class CachePolicy:
             message = f"use {self.use!r}: jitter is a share from 0 to below 1, not {self.jitter}"
             raise InvalidInput(message, field="jitter", value=self.jitter)
 
-    def key(self, fields: Mapping[str, Any], caller: Caller, *, session: str = "") -> Key:
+    def key(
+        self, fields: Mapping[str, Any], caller: Caller, *, session: str = "", made_by: str = ""
+    ) -> Key:
         """Return the key of ``fields``: of the declared ones, or of all but the ignored.
+
+        ``made_by`` is what answers, such as a model's name.
 
         Raises ``InvalidInput`` for a declared field that is missing, ``CodecError``
         for a value no digest can be made of.
@@ -107,8 +111,9 @@ class CachePolicy:
                 raise InvalidInput(message, field=name, allowed=self.fields) from None
         elif self.ignore:
             fields = {name: fields[name] for name in fields if name not in self.ignore}
+        version = f"{self.version} by {made_by}" if made_by else self.version
         return make_key(
-            self.use, fields, caller, scope=self.scope, version=self.version, session=session
+            self.use, fields, caller, scope=self.scope, version=version, session=session
         )
 
     def check_takes(self, names: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from hasten.cache.cached import current_cache
+from hasten.cache.policy import PLAIN, Directives
 from hasten.cache.trail import current_trail, inherit, taint
 from hasten.codec import to_plain
 from hasten.errors import CodecError, StepError, StepFailed, StepTimeout
@@ -63,6 +64,7 @@ class StepAttempt:
     """One step about to run: its inputs by name, its time, and what its span says so far.
 
     ``is_tainted``: its inputs are not as good as they should be, so its value is not kept.
+    ``directives`` are what the run asks of the cache.
     """
 
     step: Step[..., Any]
@@ -71,6 +73,7 @@ class StepAttempt:
     attributes: dict[str, Any]
     is_output: bool = False
     is_tainted: bool = False
+    directives: Directives = PLAIN
 
     async def run(self) -> Settled:
         """Run the step and return how it settled; raises only cancellation.
@@ -147,7 +150,8 @@ class StepAttempt:
         except CodecError as error:
             _log.warning("%r is not cached: %s", self.step, error)
             return await self._compute(here)
-        return (await cache.answer(key, compute, policy, here=here)).value
+        asked = self.directives
+        return (await cache.answer(key, compute, policy, directives=asked, here=here)).value
 
     def _compute(self, here: OpenSpan) -> Awaitable[Any]:
         once = self.step.policy.retry.attempts == 1

@@ -32,6 +32,7 @@ def checked(graph: Graph, steps: Sequence[Step[..., Any]]) -> tuple[Step[..., An
     for step in steps:
         _check_policy(graph, step)
         _check_wants(graph, step, by_name, given)
+        _check_reuse(graph, step, by_name)
         _check_fallback(graph, step, {name for name in step.wants if name in given})
     _check_reach(graph, by_name)
     return _in_order(graph, by_name)
@@ -40,6 +41,34 @@ def checked(graph: Graph, steps: Sequence[Step[..., Any]]) -> tuple[Step[..., An
 def _refuse(graph: Graph, why: str) -> NoReturn:
     message = f"graph {graph.name!r}: {why}"
     raise GraphError(message)
+
+
+def _check_reuse(graph: Graph, step: Step[..., Any], by_name: Steps) -> None:
+    """Refuse a cached step that an input reaches around its fields.
+
+    A shared value sees its key and nothing else.
+    """
+    if step.policy.cache is None:
+        return
+    fields = set(step.policy.cache.fields or step.wants) - set(step.policy.cache.ignore)
+    beyond = sorted(_inputs_of(graph, step, by_name, fields))
+    if beyond:
+        _refuse(
+            graph,
+            f"step {step.name!r} is cached by {sorted(fields)} but depends on {beyond}; "
+            "add them to its cache's fields, or take what needs them out of it",
+        )
+
+
+def _inputs_of(graph: Graph, step: Step[..., Any], by_name: Steps, but: set[str]) -> set[str]:
+    """Return the inputs that reach ``step`` other than through the names in ``but``."""
+    found: set[str] = set()
+    for name in set(step.wants) - but:
+        if name in by_name:
+            found |= _inputs_of(graph, by_name[name], by_name, but)
+        elif name in graph.inputs.model_fields:
+            found.add(name)
+    return found
 
 
 def _check_bounds(graph: Graph) -> None:

@@ -18,12 +18,14 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from hasten.cache.cached import current_cache, set_cache
+from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.trail import CacheTrail, current_trail, set_trail
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.clock import Clock, current_clock, set_clock
-from hasten.errors import DeadlineExceeded, HastenError, RunCancelled
+from hasten.errors import DeadlineExceeded, HastenError, NotCached, RunCancelled
 from hasten.graph.alarm import AlarmClock
 from hasten.graph.attempt import CANCEL_AGAIN_S, Settled, StepAttempt, failed
+from hasten.graph.rerun import Rerun
 from hasten.graph.schedule import Decision, Schedule, Skip, Start
 from hasten.trace.event import RunEvent, RunRecord, RunStatus
 from hasten.trace.log import RunLog, Sink
@@ -57,7 +59,10 @@ class RunOptions:
     ``sink`` keeps the run and lets others follow it. ``expected_s`` are the
     usual seconds of each step, for the ETA. ``simulated`` says that a simulated
     model answers. ``listeners`` are told each event as it happens. ``cache`` is in
-    force for its steps; without it the one where the run was started.
+    force for its steps; without it the one where the run was started. ``made_by`` is
+    what answers, such as a model's name: nothing another made is reused.
+    ``directives`` are what the run asks of the cache, ``rerun`` how its whole answer
+    may be given again.
     """
 
     app: str = ""
@@ -71,6 +76,9 @@ class RunOptions:
     expected_s: Mapping[str, float] = field(default_factory=dict)
     listeners: tuple[Callable[[RunEvent], None], ...] = ()
     cache: Cache | None = None
+    made_by: str = ""
+    directives: Directives = PLAIN
+    rerun: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,7 @@ class Run:
         self._context = contextvars.copy_context()
         self._context.run(self._enter)
         self._alarms = self._context.run(AlarmClock, self.clock)
+        self._rerun = self._context.run(Rerun.of, self.record, options)
         self._task = self._loop.create_task(
             self._main(), name=f"run {self.run_id}", context=self._context
         )
@@ -180,14 +189,14 @@ class Run:
         set_caller(self.options.caller)
         enter_run(self.recorder)
         if self.options.cache is not None:
-            set_cache(self.options.cache)
+            set_cache(self.options.cache, self.options.made_by)
 
     async def _main(self) -> Outcome:
         self._emit("run.started", **_headline(self.record))
         if self._deadline_s is not None:
             self._alarms.after(self._deadline_s, functools.partial(self._finish, "deadline"))
         try:
-            self._apply(self._schedule.start(self.clock.monotonic()))
+            await self._set_out()
             reason: Reason = await self._over
         except asyncio.CancelledError:
             # The run owns this task: whoever cancels it, as a closing loop does, ends the run.
@@ -198,6 +207,24 @@ class Run:
         finally:
             await self._end(reason)
         return self._outcome()
+
+    async def _set_out(self) -> None:
+        """Give a stored answer again, or start the first steps."""
+        try:
+            stored = None if self._rerun is None else await self._rerun.find()
+        except NotCached as error:
+            self._error = error
+            self._finish("failed")
+            return
+        if stored is None:
+            self._apply(self._schedule.start(self.clock.monotonic()))
+            return
+        for name, value in stored.outputs.items():
+            self._values[name] = self.record.outputs[name] = value
+            phase = self.graph.steps[self.graph.position[name]].policy.phase
+            self._emit("output", name=name, phase=phase, value=value)
+        self.record.reuse = stored.reuse_of_again
+        self._finish("done")
 
     def _apply(self, decisions: list[Decision]) -> None:
         """Carry out what the schedule decided, as long as the run is not over."""
@@ -227,7 +254,13 @@ class Run:
             attributes["params"] = step.logged(values)
         is_tainted = start.is_tainted or bool(start.missed)
         attempt = StepAttempt(
-            step, values, self._alarms, attributes, graph.is_output[position], is_tainted
+            step,
+            values,
+            self._alarms,
+            attributes,
+            graph.is_output[position],
+            is_tainted,
+            self.options.directives,
         )
         work = self._run_step(position, attempt)
         task = self._loop.create_task(work, name=step.name, context=self._step_context(position))
@@ -346,6 +379,8 @@ class Run:
             self._error = RunCancelled(f"run {self.run_id} was cancelled")
         record.error = describe(self._error) if self._error else None
         self.recorder.flush_text()
+        if self._rerun is not None and record.status == "complete" and not record.reuse:
+            await self._rerun.keep(record, self._trails.values())
         status: Any = {"complete": "ok"}.get(record.status, record.status)
         self.recorder.finish_span(self.recorder.root, status)
         record.ended_s = self.recorder.root.end_s
@@ -354,6 +389,7 @@ class Run:
             status=record.status,
             degraded_by=record.degraded_by,
             error=record.error,
+            reuse=record.reuse,
             duration_ms=record.duration_s * 1e3,
         )
         if self.log is not None:

@@ -175,14 +175,15 @@ class Step(Generic[P, T]):
 
     @functools.cached_property
     def cache(self) -> CachePolicy | None:
-        """Its cache policy with what it returns and its own version, if it has one.
+        """Its cache policy with what it returns, its name and its version, if it has one.
 
         Raises ``InvalidInput`` for a type that no value can be made of stored bytes.
         """
         if self.policy.cache is None:
             return None
         kept = with_returns(self.policy.cache, self.function)
-        return replace(kept, version=f"{kept.version}.{self.policy.version}")
+        # Its name, too: steps that share a use must not share their values.
+        return replace(kept, version=f"{self.name}.{kept.version}.{self.policy.version}")
 
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:

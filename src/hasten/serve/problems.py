@@ -32,6 +32,7 @@ STATUS: Mapping[type[errors.HastenError], int] = {
     errors.RunCancelled: 409,
     errors.StepTimeout: 504,
     errors.DeadlineExceeded: 504,
+    errors.NotCached: 504,
     errors.ModelTimeout: 504,
     errors.RateLimited: 503,
     errors.StepError: 502,

@@ -9,6 +9,7 @@ other with its events. A client that goes away leaves the run alone; only
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -17,12 +18,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hasten.cache.policy import PLAIN, Directives, parse_cache_control
 from hasten.caller import Caller
 from hasten.graph.run import Outcome, Run
 from hasten.serve.auth import CallerOf, RuntimeOf, caller_of
 from hasten.serve.problems import problem_of
 from hasten.serve.stream import as_messages
 from hasten.trace.critical import breakdown, critical_path
+from hasten.trace.event import RunRecord
 from hasten.trace.log import RunFilter
 from hasten.trace.tree import Trace
 from hasten.wire import Runtime
@@ -46,16 +49,23 @@ class RunRequest(BaseModel):
 
 
 async def started(
-    asked: RunRequest, runtime: RuntimeOf, caller: CallerOf, response: Response
+    asked: RunRequest,
+    runtime: RuntimeOf,
+    caller: CallerOf,
+    response: Response,
+    cache_control: Annotated[str, Header()] = "",
 ) -> Run:
-    """Start what the body asks for."""
-    return await _start(runtime, caller, asked, response)
+    """Start what the body asks for; ``Cache-Control`` is meant as RFC 9111 has it."""
+    return await _start(runtime, caller, asked, response, parse_cache_control(cache_control))
 
 
 async def started_by_query(
     request: Request, runtime: RuntimeOf, caller: CallerOf, response: Response
 ) -> Run:
-    """Start what the query string asks for: ``app``, ``mode``, ``speed``, and the inputs."""
+    """Start what the query string asks for: ``app``, ``mode``, ``speed``, and the inputs.
+
+    ``Cache-Control`` is not heeded: an EventSource sends ``no-cache`` unasked.
+    """
     given = dict(request.query_params)
     own = {name: given.pop(name) for name in ("app", "mode", "speed") if name in given}
     try:
@@ -67,9 +77,20 @@ async def started_by_query(
     return await _start(runtime, caller, asked, response)
 
 
-async def _start(runtime: Runtime, caller: Caller, asked: RunRequest, response: Response) -> Run:
+async def _start(
+    runtime: Runtime,
+    caller: Caller,
+    asked: RunRequest,
+    response: Response,
+    directives: Directives = PLAIN,
+) -> Run:
     run = await runtime.start(
-        asked.app, asked.inputs, mode=asked.mode, caller=caller, speed=asked.speed
+        asked.app,
+        asked.inputs,
+        mode=asked.mode,
+        caller=caller,
+        speed=asked.speed,
+        directives=directives,
     )
     response.headers["Hasten-Run-Id"] = run.run_id
     return run
@@ -84,6 +105,7 @@ async def run_and_wait(
     if outcome.error is not None:
         return problem_of(outcome.error, run_id=outcome.run_id, outcome=outcome.status)
     answer = _answer(outcome)
+    response.headers["Cache-Status"] = _cache_status(outcome.record)
     response.headers["Hasten-Cost-Usd"] = f"{outcome.record.cost_usd:.6f}"
     response.headers["Server-Timing"] = ", ".join(
         f"{phase};dur={milliseconds}"
@@ -198,6 +220,24 @@ def _timing(trace: Trace) -> dict[str, Any]:
     }
 
 
+def _cache_status(record: RunRecord) -> str:
+    """Return the field of RFC 9211 for a whole answer."""
+    if record.reuse.get("cached"):
+        return "hasten; hit; detail=rerun"
+    return "hasten; fwd=miss; stored" if record.status == "complete" else "hasten; fwd=miss"
+
+
+def _reuse(record: RunRecord) -> dict[str, Any]:
+    """Return what was reused, in the words of the discovery plan (4.3), and why, in a person's."""
+    reuse = record.reuse
+    if reuse.get("cached"):
+        at = datetime.fromtimestamp(reuse["cached_at_s"], UTC).isoformat()
+        return {**reuse, "cached_at": at, "why": "The same inputs as before: your earlier answer."}
+    based = reuse.get("cached_components")
+    why = "Personalised for you, based on similar profiles." if based else "Personalised for you."
+    return {"cached": False, **reuse, "why": why}
+
+
 def _answer(outcome: Outcome) -> dict[str, Any]:
     record = outcome.record
     return {
@@ -209,6 +249,7 @@ def _answer(outcome: Outcome) -> dict[str, Any]:
         "degraded_by": list(outcome.degraded_by),
         "inputs": record.inputs,
         "outputs": record.outputs,
+        **_reuse(record),
         "timing": _timing(Trace(record, outcome.spans)),
         "clock": record.clock,
         "speed": record.speed,

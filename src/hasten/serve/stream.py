@@ -111,4 +111,5 @@ def _last(event: RunEvent) -> dict[str, Any]:
         "estimated_remaining_ms": 0,
         "degraded_by": event.data["degraded_by"],
         "error": event.data["error"],
+        "reuse": event.data["reuse"],
     }

@@ -48,6 +48,10 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     ``simulated`` is true when a simulated model answered any of it. Runs of
     different ``clock``, ``speed`` or ``simulated`` are never averaged together.
+    ``reuse`` says what of the answer was computed before, under these names:
+    ``cached`` (a rerun: all of it), ``cached_at_s``, ``source_run_id``,
+    ``fresh_share`` (0 to 1, by characters), ``cached_components`` and
+    ``fresh_components`` (name to age in seconds).
     """
 
     run_id: str
@@ -73,6 +77,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     tokens_out: int = 0
     cost_usd: float = 0.0
     first_text_s: float | None = None
+    reuse: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:

@@ -84,6 +84,7 @@ runs = Table(
     Column("tokens_out", BigInteger, nullable=False),
     Column("cost_usd", Double, nullable=False),
     Column("first_text_s", Double),
+    Column("reuse", JsonText, nullable=False, server_default="{}"),
     Index("runs_by_start", "started_s", "run_id"),
     Index("runs_by_tenant", "tenant", "started_s", "run_id"),
     Index("runs_by_user", "tenant", "user", "started_s", "run_id"),
