@@ -74,6 +74,24 @@ def test_outside_a_run_a_step_is_a_function() -> None:
         asyncio.run(look_up("tea"))
 
 
+def test_a_tool_called_inside_refuses_wrong_arguments() -> None:
+    """As the function itself would: none is dropped in silence."""
+
+    @tool
+    async def look_up(topic: str, *, times: int = 1) -> str:
+        return topic * times
+
+    @step
+    async def last(topic: str) -> str:
+        with pytest.raises(TypeError, match="too many positional arguments"):
+            await look_up(topic, 2)
+        with pytest.raises(TypeError, match="missing a required argument: 'topic'"):
+            await look_up()
+        return await look_up(topic, times=2)
+
+    assert run(graph(last)).outputs == {"last": "teatea"}
+
+
 def test_an_effect_is_waited_for_and_is_no_part_of_the_answer() -> None:
     """The run ends with its effects; the outputs do not wait for them."""
     saved: list[int] = []

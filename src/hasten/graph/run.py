@@ -319,7 +319,7 @@ class Run:
         if position not in self._open_ends:
             return
         self._open_ends.discard(position)
-        if self.graph.steps[position].name in self.graph.outputs:
+        if self.graph.is_output[position]:
             self._answer(position, settled)
         if not self._open_ends:
             self._finish("done")

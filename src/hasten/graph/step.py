@@ -117,18 +117,19 @@ class Step(Generic[P, T]):
         if policy.retry.attempts < 1:
             self._refuse(f"retry must allow at least 1 attempt, not {policy.retry.attempts}")
         if policy.cache is not None:
-            policy.cache.check_takes(tuple(inspect.signature(function).parameters))
+            policy.cache.check_takes(tuple(self.signature.parameters))
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run as part of the step that calls it: a span of the run, under its own policy.
 
         Its fallback degrades the run and taints the steps around it. Outside a
-        run this is a plain call. Raises ``StepError`` when there is no value.
+        run this is a plain call. Raises ``StepError`` when there is no value, and
+        ``TypeError`` for arguments its function does not take.
         """
         if current_recorder() is None:
             return await self.function(*args, **kwargs)
-        names = inspect.signature(self.function).parameters
-        values = {**dict(zip(names, args, strict=False)), **kwargs}
+        self.signature.bind(*args, **kwargs)
+        values = {**dict(zip(self.signature.parameters, args, strict=False)), **kwargs}
         attributes: dict[str, Any] = {"phase": self.policy.phase} if self.policy.phase else {}
         if self.policy.log_fields:
             attributes["params"] = self.logged(values)
@@ -161,7 +162,7 @@ class Step(Generic[P, T]):
         found: dict[str, Want] = {}
         named = {name: Want(Any) for name in self.policy.needs}
         named |= {name: Want(Any, is_soft=True) for name in self.policy.soft_needs}
-        for parameter in inspect.signature(self.function).parameters.values():
+        for parameter in self.signature.parameters.values():
             if parameter.kind in (kinds.POSITIONAL_ONLY, kinds.VAR_POSITIONAL):
                 self._refuse(f"parameter {parameter.name!r} cannot be given by name")
             if parameter.kind is kinds.VAR_KEYWORD:
@@ -188,7 +189,7 @@ class Step(Generic[P, T]):
     @functools.cached_property
     def defaults(self) -> dict[str, Any]:
         """The values of the parameters that may be left out."""
-        parameters = inspect.signature(self.function).parameters.values()
+        parameters = self.signature.parameters.values()
         empty = inspect.Parameter.empty
         return {one.name: one.default for one in parameters if one.default is not empty}
 
@@ -209,7 +210,7 @@ class Step(Generic[P, T]):
         """The names of its parameters that its fallback wants, too."""
         if self.fallback is None:
             return ()
-        parameters = inspect.signature(self.fallback.function).parameters.values()
+        parameters = self.fallback.signature.parameters.values()
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
             return tuple(self.wants)
         return tuple(name for name in self.fallback.wants if name in self.wants)
@@ -218,6 +219,11 @@ class Step(Generic[P, T]):
         """Return how long to wait for the soft input ``name``, in seconds."""
         wait = self.policy.soft_wait_s
         return wait.get(name, 0.0) if isinstance(wait, Mapping) else wait
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The signature of its function."""
+        return inspect.signature(self.function)
 
     @functools.cached_property
     def _hints(self) -> dict[str, Any]:
