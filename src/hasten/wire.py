@@ -123,6 +123,7 @@ class Runtime:
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
         self._models: dict[str, Model] = {}
         self._live: dict[str, Run] = {}
+        self._usual_s: dict[RunFilter, dict[str, float]] = {}
         self._unstored: dict[str, Run] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._pruner: asyncio.Task[None] | None = None
@@ -267,15 +268,20 @@ class Runtime:
             status="complete",
             limit=ETA_RUNS,
         )
-        try:
-            durations = await self.sink.step_durations(which)
-        except StoreError:
-            return {}
-        return {name: statistics.median(found) for name, found in durations.items()}
+        if which not in self._usual_s:
+            try:
+                durations = await self.sink.step_durations(which)
+            except StoreError:
+                return {}
+            usual_s = {name: statistics.median(found) for name, found in durations.items()}
+            self._usual_s[which] = usual_s
+        return self._usual_s[which]
 
     async def _await_end(self, run: Run) -> None:
         await run.outcome()
         del self._live[run.run_id]
+        if not run.record.reuse.get("cached"):
+            self._usual_s.clear()
         if run.log is not None and not run.log.is_stored:
             self._unstored[run.run_id] = run
             while len(self._unstored) > UNSTORED_RUNS:
