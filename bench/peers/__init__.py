@@ -34,6 +34,8 @@ def find(name: str) -> Prepare | None:
     """Return a contestant's ``prepare``, or ``None`` if its library is not installed."""
     try:
         prepare: Prepare = importlib.import_module(f"bench.peers.{MODULES[name]}").prepare
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if str(error.name).split(".")[0] in {"bench", "hasten"}:
+            raise
         return None
     return prepare
