@@ -15,6 +15,7 @@ from hasten import virtual
 from hasten.app import App, find_apps, pick_app
 from hasten.cache.cache import SHARED_RESIDENCE_S, Cache
 from hasten.cache.policy import PLAIN, Directives
+from hasten.cache.shown import stats_line
 from hasten.cache.tiers import Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from hasten.cache.explain import Explanation
+    from hasten.cache.policy import CachePolicy
     from hasten.model.base import Model
     from hasten.settings import Settings
     from hasten.trace.event import RunEvent, RunRecord
@@ -149,6 +152,8 @@ class Runtime:
         await asyncio.gather(*self._endings)
         for model in self._models.values():
             await model.close()
+        if done := stats_line(self.cache):
+            _log.info("cache: %s", done)
         await self.cache.close()
         await self._sql.close()
 
@@ -244,6 +249,57 @@ class Runtime:
             return record
         run.cancel()
         return (await run.outcome()).record
+
+    async def explain(
+        self,
+        app_name: str,
+        inputs: Mapping[str, Any],
+        caller: Caller,
+        *,
+        mode: str | None = None,
+        step: str = "",
+    ) -> Explanation:
+        """Say what a run's whole answer, or one step of it, would get from the cache now.
+
+        For a step, ``inputs`` are its own. Raises ``NotFound`` for the app and
+        ``InvalidInput`` for mode, inputs or a step that nothing is kept of.
+        """
+        app = pick_app(self.apps, app_name)
+        graph = app.graph(mode)
+        policy: CachePolicy | None
+        if step:
+            kept = {one.name: one for one in graph.steps if one.cache is not None}
+            if step not in kept:
+                message = f"no step {step!r} of app {app_name!r} is kept in the cache"
+                raise InvalidInput(message, field="step", value=step, allowed=sorted(kept))
+            policy, fields = kept[step].cache, {**kept[step].defaults, **inputs}
+        else:
+            policy = app.rerun
+            parsed = graph.parse(inputs).model_dump(mode="json")
+            fields = {"app": app.name, "graph": graph.name, "inputs": parsed}
+        if policy is None:
+            message = f"whole answers of app {app_name!r} are not kept in the cache"
+            raise InvalidInput(message, field="app", value=app_name)
+        key = policy.key(fields, caller, made_by=self.model(app).name)
+        return await self.cache.explain(key, policy)
+
+    async def erase(self, tenant: str, user: str) -> dict[str, int]:
+        """Delete everything of one person: runs with their events and spans, cache entries.
+
+        What they have under way is cancelled first. Returns how many runs and copies of
+        entries went. Raises ``StoreUnavailable`` if a store could not be asked: do it again.
+        """
+
+        def is_theirs(run: Run) -> bool:
+            return (run.record.tenant, run.record.user) == (tenant, user)
+
+        under_way = [run for run in self._live.values() if is_theirs(run)]
+        for run in under_way:
+            run.cancel()
+        await asyncio.gather(*(run.outcome() for run in under_way))
+        runs = await self.sink.erase(tenant, user)
+        self._unstored = {key: run for key, run in self._unstored.items() if not is_theirs(run)}
+        return {"runs": runs, "entries": await self.cache.erase(tenant, user)}
 
     def _held(self, run_id: str) -> Run | None:
         return self._live.get(run_id) or self._unstored.get(run_id)

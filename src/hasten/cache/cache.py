@@ -249,16 +249,18 @@ class Cache:
         *,
         tenants: Sequence[str] | None = None,
         is_dry_run: bool = False,
+        why: str = "",
     ) -> Invalidation:
         """Drop what ``what`` selects, such as ``"tag=market:AI"``, and what was built from it.
 
         Within ``tenants``, by default the caller's own and what is public (``""``).
-        A dry run lists what would go. Raises ``InvalidInput`` for what is no selector,
-        ``StoreUnavailable`` when other processes cannot be told.
+        A dry run lists what would go. ``why`` goes to the audit trail. Raises
+        ``InvalidInput`` for what is no selector, ``StoreUnavailable`` when other
+        processes cannot be told.
         """
         selector = CacheSelector.parse(what) if isinstance(what, str) else what
         within = (current_caller().tenant, "") if tenants is None else tenants
-        return await invalidate(self, selector, within, is_dry_run=is_dry_run)
+        return await invalidate(self, selector, within, is_dry_run=is_dry_run, why=why)
 
     async def erase(self, tenant: str, user: str) -> int:
         """Delete everything of one person, everywhere; return how many copies.

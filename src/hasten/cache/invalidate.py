@@ -77,6 +77,7 @@ class Invalidation(msgspec.Struct, frozen=True):
     tenants: tuple[str, ...]
     by: str
     at_s: float
+    why: str = ""
     epoch: int = 0
     dropped: tuple[StoredEntry, ...] = ()
 
@@ -95,7 +96,12 @@ class Invalidation(msgspec.Struct, frozen=True):
 
 
 async def invalidate(
-    cache: Cache, selector: CacheSelector, tenants: Sequence[str], *, is_dry_run: bool
+    cache: Cache,
+    selector: CacheSelector,
+    tenants: Sequence[str],
+    *,
+    is_dry_run: bool,
+    why: str = "",
 ) -> Invalidation:
     """Drop what ``selector`` selects within the tenants, or list what would go.
 
@@ -103,7 +109,8 @@ async def invalidate(
     """
     ledger, kind = cache.ledger, selector.kind
     marks = selector.marks(tenants)
-    done = Invalidation(str(selector), tuple(tenants), current_caller().user, current_clock().now())
+    by, at_s = current_caller().user, current_clock().now()
+    done = Invalidation(str(selector), tuple(tenants), by, at_s, why)
     if is_dry_run:
         found = await _selected(cache, selector, tenants)
         return msgspec.structs.replace(done, dropped=tuple(found))
@@ -135,7 +142,7 @@ async def erase(cache: Cache, tenant: str, user: str) -> int:
         if count is None:
             failed.append(tier.name)
     by, at_s = current_caller().user, current_clock().now()
-    await _note(cache, Invalidation(f"erased={owner.hex()}", (tenant,), by, at_s, epoch))
+    await _note(cache, Invalidation(f"erased={owner.hex()}", (tenant,), by, at_s, epoch=epoch))
     if failed:
         message = f"not erased from {', '.join(failed)}: unavailable; erase again when it answers"
         raise StoreUnavailable(message, store=failed[0])
@@ -154,6 +161,7 @@ async def _note(cache: Cache, done: Invalidation) -> None:
         "tenants": done.tenants,
         "by": done.by,
         "at_s": done.at_s,
+        "why": done.why,
         "epoch": done.epoch,
         "dropped": len(done.dropped),
     }

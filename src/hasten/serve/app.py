@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 
 from hasten.serve.apps import router as apps_router
+from hasten.serve.cache import router as cache_router
 from hasten.serve.console import add_console
 from hasten.serve.docs import add_docs
 from hasten.serve.guard import Guard
@@ -54,7 +55,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
         redoc_url=None,
     )
     add_problems(app)
-    for router in (apps_router, runs_router, health_router):
+    for router in (apps_router, runs_router, cache_router, health_router):
         app.include_router(router)
     add_console(app)
     add_docs(app)

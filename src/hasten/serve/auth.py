@@ -11,8 +11,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from hasten.caller import LOCAL, Caller
-from hasten.errors import SettingsError, Unauthenticated
+from hasten.caller import LOCAL, Caller, set_caller
+from hasten.errors import Forbidden, SettingsError, Unauthenticated
 from hasten.serve.guard import is_loopback
 from hasten.wire import Runtime
 
@@ -53,4 +53,22 @@ def refuse_open_bind(host: str, *, has_keys: bool) -> None:
 
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
+
+
+async def acting_of(caller: CallerOf) -> Caller:
+    """Return the caller, in whose name the request works from here on."""
+    set_caller(caller)
+    return caller
+
+
+async def admin_of(caller: Annotated[Caller, Depends(acting_of)]) -> Caller:
+    """Return the caller if they are an admin of their tenant. Raises ``Forbidden``."""
+    if caller.role != "admin":
+        message = "this needs a key with the role admin"
+        raise Forbidden(message)
+    return caller
+
+
+ActingOf = Annotated[Caller, Depends(acting_of)]
+AdminOf = Annotated[Caller, Depends(admin_of)]
 RuntimeOf = Annotated[Runtime, Depends(runtime_of)]

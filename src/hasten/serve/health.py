@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from hasten.cache.shown import stats_shown
 from hasten.errors import StoreError
 from hasten.serve.auth import RuntimeOf
 from hasten.trace.log import RunFilter
@@ -17,7 +18,7 @@ router = APIRouter(tags=["health"])
 async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
     """Return 200 when runs can be started, and what each part says of itself.
 
-    A database that is gone is ``degraded``, not down: runs go on without being stored.
+    A database or a cache tier that is gone is ``degraded``, not down: runs go on without it.
     """
     response.headers["Cache-Control"] = "no-store"
     database: dict[str, Any] = {"available": True}
@@ -25,11 +26,14 @@ async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
         await runtime.runs(RunFilter(limit=1))
     except StoreError as error:
         database = {"available": False, "error": error.code}
+    cache = stats_shown(runtime.cache)
+    is_well = database["available"] and all(one["is_available"] for one in cache["tiers"])
     return {
-        "status": "ok" if database["available"] else "degraded",
+        "status": "ok" if is_well else "degraded",
         "apps": sorted(runtime.apps),
         "model": runtime.settings.model or "simulated",
         "simulated": runtime.settings.is_simulated,
         "live_runs": runtime.live_runs,
         "database": database,
+        "cache": {"tiers": cache["tiers"], "uses": cache["uses"]},
     }
