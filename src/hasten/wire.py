@@ -27,6 +27,7 @@ from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
 from hasten.store.sql import SqlSink, SqlStore, open_sql
 from hasten.trace.log import RunFilter
+from hasten.trace.stats import RunStats
 from hasten.trace.textlog import TextLog
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Runtime:
         self.sink = SqlSink(sql)
         self.keys = KeyStore(sql)
         self.cache = cache
+        self.run_stats = RunStats()
         self._sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
         self._models: dict[str, Model] = {}
@@ -334,7 +336,8 @@ class Runtime:
         return self._usual_s[which]
 
     async def _await_end(self, run: Run) -> None:
-        await run.outcome()
+        outcome = await run.outcome()
+        self.run_stats.add(outcome.record, outcome.spans)
         del self._live[run.run_id]
         if not run.record.reuse.get("cached"):
             self._usual_s.clear()

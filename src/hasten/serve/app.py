@@ -6,6 +6,7 @@ Owns ``create_app``. Leaves the routes to their files and the work to
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from hasten.serve.console import add_console
 from hasten.serve.docs import add_docs
 from hasten.serve.guard import Guard
 from hasten.serve.health import router as health_router
+from hasten.serve.metrics import RequestCounts
+from hasten.serve.metrics import router as metrics_router
 from hasten.serve.problems import add_problems
 from hasten.serve.runs import router as runs_router
 from hasten.wire import Runtime
@@ -54,8 +57,10 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
         docs_url=None,
         redoc_url=None,
     )
+    app.state.request_counts = Counter()
+    app.add_middleware(RequestCounts, counts=app.state.request_counts)
     add_problems(app)
-    for router in (apps_router, runs_router, cache_router, health_router):
+    for router in (apps_router, runs_router, cache_router, health_router, metrics_router):
         app.include_router(router)
     add_console(app)
     add_docs(app)

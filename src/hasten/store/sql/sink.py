@@ -109,6 +109,10 @@ class SqlSink:
         await self._store.scrub()
         return erased
 
+    async def held_bytes(self) -> int:
+        """Return how many bytes all rows take."""
+        return await self._store.held_bytes()
+
     async def prune_to_bytes(self, at_most_bytes: int) -> int:
         """Drop the oldest runs until all rows take no more than this; return how many runs."""
         dropped = 0
