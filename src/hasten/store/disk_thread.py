@@ -85,7 +85,7 @@ class DiskStoreThread(StoreThread):
         """Do reads and writes, then some chores; what breaks is everybody's error."""
         try:
             has_chores = self._do(works)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is goes to those who wait
             deliver([StoreOutcome(work, error=self._translate(error)) for work in works])
             self._recover(error)
             has_chores = False

@@ -14,6 +14,7 @@ elsewhere. Needs Redis 6.2 or later.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,7 +32,7 @@ from hasten.store.base import (
     first_epoch,
 )
 from hasten.store.merge import merged_reads, merged_writes
-from hasten.store.redis_client import RedisPolicy, connect
+from hasten.store.redis_client import RedisPolicy, connect, disconnect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -69,6 +70,8 @@ class RedisStore(ByteStore):
         self.policy = policy or RedisPolicy()
         self._client = connect(url, self.policy)
         self._is_cluster = hasattr(self._client, "mget_nonatomic")
+        self._finding = asyncio.Lock()
+        self._is_found = False
         self._reads = merged_reads(self._fetch)
         self._writes = merged_writes(self._keep)
         self._clock = Clock()
@@ -138,7 +141,7 @@ class RedisStore(ByteStore):
         """Delete entries; each by itself, as a Cluster keeps them in different places."""
         async with self._limit(), self._client.pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.unlink(self._key(b"e", key))
+                pipe.execute_command("UNLINK", self._key(b"e", key))
             return sum(await pipe.execute())
 
     async def delete_many(self, keys: Sequence[bytes]) -> int:
@@ -239,10 +242,7 @@ class RedisStore(ByteStore):
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._is_cluster:
-            await self._client.aclose()
-        else:
-            await self._client.aclose(close_connection_pool=True)
+        await disconnect(self._client)
 
     async def _eval(self, script: str, keys: Sequence[bytes], *arguments: Any) -> Any:
         async with self._limit():
@@ -253,7 +253,16 @@ class RedisStore(ByteStore):
         """Bound a block by the deadline, and turn what goes wrong into our errors."""
         with self._errors():
             async with self._clock.timeout(self.policy.call_s):
+                if self._is_cluster:
+                    await self._find_servers()
                 yield
+
+    async def _find_servers(self) -> None:
+        """Learn a Cluster's layout once; calls that do so side by side cut each other off."""
+        async with self._finding:
+            if not self._is_found:
+                await self._client.initialize()
+                self._is_found = True
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

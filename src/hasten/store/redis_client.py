@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SENTINEL_PORT = 26_379
 
+CLUSTER_SPARE = 16
+"""A Cluster's pool may grow so many times beyond its size."""
+
 _PLAIN = ("redis", "rediss", "unix")
 _CLUSTER = ("redis+cluster", "rediss+cluster")
 
@@ -69,6 +72,17 @@ def connect(url: str, policy: RedisPolicy) -> Any:
     raise SettingsError(message)
 
 
+async def disconnect(client: Any) -> None:
+    """Close a client's connections, those to its Sentinels too."""
+    if hasattr(client, "mget_nonatomic"):
+        await client.aclose()
+        return
+    await client.aclose(close_connection_pool=True)
+    group = getattr(client.connection_pool, "sentinel_manager", None)
+    for one in group.sentinels if group is not None else ():
+        await one.aclose(close_connection_pool=True)
+
+
 def _settings(policy: RedisPolicy) -> dict[str, Any]:
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -93,9 +107,9 @@ def _plain(url: str, policy: RedisPolicy) -> Any:
 def _cluster(url: str, policy: RedisPolicy) -> Any:
     from redis.asyncio.cluster import RedisCluster
 
-    settings = _settings(policy)
     plain_url = url.replace("+cluster", "", 1)
-    return RedisCluster.from_url(plain_url, max_connections=policy.pool_size, **settings)
+    most = policy.pool_size * CLUSTER_SPARE  # its pools refuse where a single server's wait
+    return RedisCluster.from_url(plain_url, max_connections=most, **_settings(policy))
 
 
 def _sentinel(parts: SplitResult, policy: RedisPolicy) -> Any:
