@@ -23,6 +23,9 @@ from hasten.errors import SettingsError
 
 TOML_FILE = "hasten.toml"
 
+MAX_SPEED = 1_000.0
+"""The fastest pace of a simulated run on the real clock."""
+
 
 def _named(name: str) -> AliasChoices:
     """Read a setting as our variable, else as the one everybody knows, which is its own name."""
@@ -78,7 +81,10 @@ class Settings(BaseSettings):
         16, ge=1, description="Calls to a real endpoint that may be under way at once."
     )
     speed: float = Field(
-        1.0, gt=0, le=1000, description="Pace of the clock for simulated runs on the real clock."
+        1.0,
+        gt=0,
+        le=MAX_SPEED,
+        description="Pace of the clock for simulated runs on the real clock.",
     )
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names the server answers to, besides loopback and its own address."
@@ -123,12 +129,16 @@ def load_settings(**flags: Any) -> Settings:
     _check_toml()
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         message = f"setting {name!r} is {first.get('input')!r}: {first['msg']}"
         raise SettingsError(message) from None
+    if settings.speed != 1 and not settings.is_simulated:
+        message = f"speed {settings.speed:g} needs the simulated model; {settings.model!r} is real"
+        raise SettingsError(message)
+    return settings
 
 
 def _check_toml() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import statistics
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,10 +20,11 @@ from hasten.cache.shown import stats_line
 from hasten.cache.tiers import Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
-from hasten.errors import InvalidInput, NotFound, StoreError
-from hasten.graph.run import Outcome, Run, RunOptions
+from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
+from hasten.graph.run import Outcome, Run, RunOptions, new_run_id
 from hasten.model.chain import ChainPolicy, build_chain
 from hasten.model.simulated import SimulatedModel
+from hasten.settings import MAX_SPEED
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
 from hasten.store.sql import SqlSink, SqlStore, open_sql
@@ -52,6 +54,9 @@ UNSTORED_RUNS = 50
 """How many ended runs stay readable in memory when the database would not take them."""
 
 PRUNE_EVERY_S = 3_600.0
+
+START_STEPS = 1_024
+"""Virtual runs start at a whole step of a second; there are so many in one."""
 
 
 def simulated_model(app: App) -> Model:
@@ -89,14 +94,20 @@ def run_virtually(
 ) -> Outcome:
     """Run ``app`` on the simulated model in virtual time, to its end; ``sink`` is a memory sink.
 
-    Its time starts now, so that the run takes its place among those kept.
+    It starts now and has an id of its own, so that it takes its place among those
+    kept; the rest is fixed by the seed, to the last bit: the start is a fraction
+    that adds to a time without rounding it anew.
     """
+    epoch_s = math.floor(current_clock().now() * START_STEPS) / START_STEPS
+    run_id = new_run_id(current_clock())
 
     async def main() -> Outcome:
-        options = RunOptions(app=app.name, mode=mode or app.default_mode, sink=sink, simulated=True)
+        options = RunOptions(
+            app=app.name, mode=mode or app.default_mode, run_id=run_id, sink=sink, simulated=True
+        )
         return await start_run(app, inputs, simulated_model(app), mode, options).outcome()
 
-    return virtual.run(main(), seed=seed, epoch_s=current_clock().now())
+    return virtual.run(main(), seed=seed, epoch_s=epoch_s)
 
 
 def open_cache(settings: Settings) -> Cache:
@@ -132,11 +143,20 @@ class Runtime:
         self._unstored: dict[str, Run] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._pruner: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     @classmethod
     async def open(cls, settings: Settings, apps: Mapping[str, App] | None = None) -> Self:
-        """Open the stores and bring their schema up to date."""
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Open the stores and bring their schema up to date.
+
+        Raises ``SettingsError`` for a state folder that cannot be, and what
+        ``store.sql.open_sql`` raises.
+        """
+        try:
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"the state folder {settings.home} cannot be made: {error.strerror}"
+            raise SettingsError(message) from None
         sql = await open_sql(settings.runs_url)
         cache = await open_cache(settings).__aenter__()
         return cls(settings, find_apps() if apps is None else apps, sql, cache)
@@ -145,19 +165,30 @@ class Runtime:
         """Drop old runs from now on, again and again, until ``close``."""
         self._pruner = asyncio.create_task(self._prune_now_and_then(), name="prune")
 
+    def cancel_runs(self) -> None:
+        """Cancel every run under way, and start none from now on."""
+        self._is_closing = True
+        for run in self._live.values():
+            run.cancel()
+
     async def close(self) -> None:
         """Cancel what runs, store how it ended, and give everything back."""
         if self._pruner is not None:
             self._pruner.cancel()
-        for run in self._live.values():
-            run.cancel()
-        await asyncio.gather(*self._endings)
+            await asyncio.wait([self._pruner])
+        self.cancel_runs()
+        await asyncio.gather(*self._endings, return_exceptions=True)
         for model in self._models.values():
             await model.close()
         if done := stats_line(self.cache):
             _log.info("cache: %s", done)
         await self.cache.close()
         await self._sql.close()
+
+    @property
+    def database(self) -> str:
+        """Which database the runs are kept in, without its password."""
+        return self._sql.name
 
     @property
     def live_runs(self) -> int:
@@ -185,13 +216,18 @@ class Runtime:
     ) -> Run:
         """Start a run that outlives whoever asked for it.
 
-        Raises ``NotFound`` for the app and ``InvalidInput`` for mode, inputs or speed.
+        Raises ``NotFound`` for the app, ``InvalidInput`` for mode, inputs or speed,
+        ``RunCancelled`` once ``close`` or ``cancel_runs`` was called.
         """
         app = pick_app(self.apps, app_name)
         parsed = app.graph(mode).parse(inputs)
         clock = self._clock(speed)
         mode = mode or app.default_mode
         model = self.model(app)
+        expected_s = await self._expected_s(app.name, mode, clock)
+        if self._is_closing:
+            message = "no run is started any more: the server is stopping"
+            raise RunCancelled(message)
         options = RunOptions(
             app=app.name,
             mode=mode,
@@ -203,7 +239,7 @@ class Runtime:
             made_by=model.name,
             rerun=app.rerun,
             directives=directives,
-            expected_s=await self._expected_s(app.name, mode, clock),
+            expected_s=expected_s,
             listeners=(self._text_log,),
         )
         run = start_run(app, parsed, model, mode, options)
@@ -307,8 +343,11 @@ class Runtime:
         return self._live.get(run_id) or self._unstored.get(run_id)
 
     def _clock(self, speed: float | None) -> Clock:
-        speed = speed or self.settings.speed
-        if speed == 1.0:
+        speed = self.settings.speed if speed is None else speed
+        if not 0 < speed <= MAX_SPEED:
+            message = f"speed is above 0 and at most {MAX_SPEED:g}, not {speed:g}"
+            raise InvalidInput(message, field="speed", value=speed)
+        if speed == 1:
             return current_clock()
         if not self.settings.is_simulated:
             message = f"speed {speed:g} needs the simulated model; a real one runs at speed 1"
@@ -336,9 +375,11 @@ class Runtime:
         return self._usual_s[which]
 
     async def _await_end(self, run: Run) -> None:
-        outcome = await run.outcome()
+        try:
+            outcome = await run.outcome()
+        finally:
+            del self._live[run.run_id]
         self.run_stats.add(outcome.record, outcome.spans)
-        del self._live[run.run_id]
         if not run.record.reuse.get("cached"):
             self._usual_s.clear()
         if run.log is not None and not run.log.is_stored:

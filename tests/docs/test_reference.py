@@ -72,6 +72,24 @@ def test_commands() -> None:
     assert rows_under("Commands") == list(verbs(typer.main.get_command(build()), "hasten"))
 
 
+def flags(command: Any, name: str) -> Iterator[str]:
+    """Yield a row for each argument and option of each command."""
+    for verb, found in getattr(command, "commands", {}).items():
+        yield from flags(found, f"{name} {verb}")
+    if hasattr(command, "commands"):
+        return
+    for one in command.params:
+        is_option = one.param_type_name == "option"
+        called = ", ".join(one.opts) if is_option else one.name.upper()
+        default = f"`{one.default}`" if str(one.default) not in {"None", "False", ""} else ""
+        yield row(f"`{name} {called}`", default, one.help)
+
+
+def test_flags() -> None:
+    """Each argument and option of each verb has its row, in the words of its own help."""
+    assert rows_under("Flags") == list(flags(typer.main.get_command(build()), "hasten"))
+
+
 def test_routes() -> None:
     """Each route of the API has its row, in the words of its own docstring."""
     paths = create_app(Settings(home=Path(".hasten")), {}).app.openapi()["paths"]

@@ -22,6 +22,7 @@ VERBS = {
     "analyze": "Say where the time goes, over past runs.",
     "export": "Write a run's trace for Perfetto or speedscope.",
     "bench": "Run a benchmark side by side with its peers (from a checkout).",
+    "sim": "Serve the simulated model as an OpenAI-compatible endpoint.",
     "keys": "Create, list and revoke the keys that callers show.",
     "config": "Show every setting, its value and its default.",
     "doctor": "Check that this machine has what Hasten needs.",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
+from rich.markup import escape
 from rich.table import Table
 
 from hasten.cli.terminal import AsJson, out, write_json
-from hasten.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import typer
+
+PASSWORD = re.compile(r"(//[^/@]*:)[^/@]*@")
+"""The part of a URL that must not be shown."""
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -21,8 +24,24 @@ def add(command: typer.Typer, what: str) -> None:
 
 def config(as_json: AsJson = False) -> None:
     """Show the settings in force; secrets are masked."""
+    rows = _rows()
+    if as_json:
+        write_json(rows)
+        return
+    table = Table("setting", "value", "what", box=None, pad_edge=False)
+    for row in rows:
+        value = escape(row["value"])
+        if row["value"] != row["default"]:
+            value = f"[bold]{value}[/bold] [dim](default {row['default'] or 'none'})[/dim]"
+        table.add_row(row["name"], value, row["what"])
+    out.print(table)
+
+
+def _rows() -> list[dict[str, str]]:
+    from hasten.settings import Settings, load_settings
+
     settings = load_settings()
-    rows = [
+    return [
         {
             "name": name,
             "value": _shown(getattr(settings, name)),
@@ -31,17 +50,12 @@ def config(as_json: AsJson = False) -> None:
         }
         for name, field in Settings.model_fields.items()
     ]
-    if as_json:
-        write_json(rows)
-        return
-    table = Table("setting", "value", "default", "what", box=None, pad_edge=False)
-    for row in rows:
-        mark = "" if row["value"] == row["default"] else "bold"
-        table.add_row(*row.values(), style=mark)
-    out.print(table)
 
 
 def _shown(value: object) -> str:
+    from pydantic import SecretStr
+
     if isinstance(value, SecretStr):
         return "set" if value.get_secret_value() else ""
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return PASSWORD.sub(r"\1***@", text)

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import sqlite3
-import sys
+from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import typer
+from rich.markup import escape
+from rich.table import Table
 
 from hasten.app import find_apps
-from hasten.cli.serve import free_port
+from hasten.cli.serve import free_port, holder, url_of
 from hasten.cli.terminal import AsJson, out, with_runtime, write_json
-from hasten.errors import HastenError
-from hasten.settings import load_settings
-from hasten.trace.log import RunFilter
+from hasten.errors import HastenError, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import typer
+    from hasten.settings import Settings
+    from hasten.wire import Runtime
 
 MINIMUM_SQLITE = (3, 35, 0)
 EXTRAS = {"server": ("granian", "fastapi", "uvloop"), "postgres": ("asyncpg",), "redis": ("redis",)}
+MARKS = {"ok": "[green]ok[/green]", "missing": "[yellow]–[/yellow]", "failed": "[red]no[/red]"}
+ANSWER_WITHIN_S = 5.0
+KEY_REFUSED = {401, 403}
+
+
+class Check(NamedTuple):
+    """What was looked at, how it stands, and what to do about it if it is not ``ok``.
+
+    ``missing`` is a part one can do without.
+    """
+
+    name: str
+    status: Literal["ok", "missing", "failed"]
+    detail: str
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -31,60 +49,114 @@ def add(command: typer.Typer, what: str) -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """Check each part; exit 1 if one that is needed is missing."""
-    checks: dict[str, Callable[[], str]] = {
-        "python": platform.python_version,
-        "sqlite": _sqlite,
-        "settings": lambda: f"model: {load_settings().model or 'simulated'}",
-        "apps": lambda: ", ".join(find_apps()) or "none found",
-        "database": _database,
-        "port": _port,
-    }
-    rows = [_checked(name, check) for name, check in checks.items()]
-    rows += [_extra(extra, parts) for extra, parts in EXTRAS.items()]
+    found = checks()
     if as_json:
-        write_json(rows)
+        write_json([check._asdict() for check in found])
     else:
-        marks = {
-            "ok": "[green]ok[/green]  ",
-            "missing": "[yellow]–[/yellow]   ",
-            "failed": "[red]no[/red]  ",
-        }
-        for row in rows:
-            out.print(f"{marks[row['status']]}{row['name']:<10} {row['detail']}")
-    if any(row["status"] == "failed" for row in rows):
-        sys.exit(1)
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for check in found:
+            table.add_row(MARKS[check.status], check.name, escape(check.detail))
+        out.print(table)
+    if any(check.status == "failed" for check in found):
+        raise typer.Exit(1)
 
 
-def _checked(name: str, check: Callable[[], str]) -> dict[str, str]:
+def checks() -> list[Check]:
+    """Look at everything; what depends on settings only if they can be read."""
+    from hasten.settings import load_settings
+
+    found = [
+        _checked("python", platform.python_version),
+        _checked("sqlite", _sqlite),
+        *(_extra(extra, parts) for extra, parts in EXTRAS.items()),
+        _checked("apps", lambda: ", ".join(find_apps()) or "none installed"),
+    ]
     try:
-        return {"name": name, "status": "ok", "detail": check()}
+        settings = load_settings()
+    except HastenError as error:
+        return [*found, Check("settings", "failed", str(error))]
+    return [
+        *found,
+        _checked("state", lambda: _state(settings)),
+        _checked("database", lambda: _database(settings)),
+        _checked("model", lambda: _model(settings)),
+        _checked("port", lambda: _port(settings)),
+    ]
+
+
+def _checked(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", look())
+    except MissingExtra as error:
+        return Check(name, "missing", str(error))
     except (HastenError, OSError) as error:
-        return {"name": name, "status": "failed", "detail": str(error)}
+        return Check(name, "failed", str(error))
 
 
-def _extra(extra: str, parts: tuple[str, ...]) -> dict[str, str]:
+def _extra(extra: str, parts: tuple[str, ...]) -> Check:
     lacking = [part for part in parts if find_spec(part) is None]
     if not lacking:
-        return {"name": extra, "status": "ok", "detail": ", ".join(parts)}
-    line = f"pip install 'hasten[{extra}]' adds {', '.join(lacking)}"
-    return {"name": extra, "status": "missing", "detail": line}
+        return Check(extra, "ok", ", ".join(parts))
+    return Check(extra, "missing", f"pip install 'hasten[{extra}]' adds {', '.join(lacking)}")
 
 
 def _sqlite() -> str:
     if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
         wanted = ".".join(map(str, MINIMUM_SQLITE))
-        message = f"SQLite {sqlite3.sqlite_version} is older than {wanted}"
+        message = f"SQLite {sqlite3.sqlite_version} is older than {wanted}: use a newer Python"
         raise HastenError(message)
     return sqlite3.sqlite_version
 
 
-def _database() -> str:
-    async def count(runtime: object) -> int:
-        return len(await runtime.runs(RunFilter(limit=1000)))  # type: ignore[attr-defined]
-
-    return f"{with_runtime(count)} recent runs"
+def _state(settings: Settings) -> str:
+    pid = holder(settings.home)
+    return f"{settings.home}{f', in use by the server with process id {pid}' if pid else ''}"
 
 
-def _port() -> str:
-    settings = load_settings()
-    return f"{settings.host}:{free_port(settings.host, settings.port)} is free"
+def _database(settings: Settings) -> str:
+    async def name(runtime: Runtime) -> str:
+        return runtime.database
+
+    return with_runtime(name, settings)
+
+
+def _model(settings: Settings) -> str:
+    """Ask the endpoint for its list of models: any answer but a refused key will do."""
+    if settings.is_simulated:
+        return "simulated: needs nothing"
+    key = settings.openai_api_key.get_secret_value()
+    url = f"{settings.openai_base_url.rstrip('/')}/models"
+    status, _ = asyncio.run(_get(url, {"Authorization": f"Bearer {key}"} if key else {}))
+    if status in KEY_REFUSED:
+        message = f"{url} refuses the key ({status}): set OPENAI_API_KEY"
+        raise HastenError(message)
+    return f"{settings.model} at {settings.openai_base_url}"
+
+
+def _port(settings: Settings) -> str:
+    url = url_of(settings.host, settings.port)
+    try:
+        free_port(settings.host, settings.port)
+    except HastenError:
+        with suppress(HastenError):
+            _, body = asyncio.run(_get(f"{url}/health", {}))
+            if b'"live_runs"' in body:
+                return f"{settings.port} is in use by a server of Hasten: {url}"
+        raise
+    return f"{settings.host}:{settings.port} is free"
+
+
+async def _get(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Return status and body of a GET. Raises ``HastenError`` when nothing answers."""
+    import aiohttp
+
+    within = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=within) as session,
+            session.get(url, headers=headers) as reply,
+        ):
+            return reply.status, await reply.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        message = f"{url} does not answer: {error or 'too slow'}"
+        raise HastenError(message) from None

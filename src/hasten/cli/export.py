@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import orjson
 import typer
 
-from hasten.cli.terminal import err, stored_run, write_json
+from hasten.cli.terminal import err, stored_run, write_file, write_json
 from hasten.trace.export import chrome_trace, speedscope
 from hasten.trace.tree import Trace
 
@@ -27,18 +27,17 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def export(
-    run_id: Annotated[str, typer.Argument(help="The run.")],
+    run_id: Annotated[str, typer.Argument(help="The run; hasten runs lists them.")],
     format_: Annotated[
-        Literal["chrome", "speedscope"], typer.Option("--format", help="Which tool's format.")
+        Literal["chrome", "speedscope"], typer.Option("--format", help="chrome or speedscope.")
     ] = "chrome",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
 ) -> None:
     """Write the trace to a file, or to standard output."""
-    record, spans = stored_run(run_id)
     writer, viewer = WRITERS[format_]
-    trace = writer([Trace(record, spans)])
+    trace = writer([Trace(*stored_run(run_id))])
     if output is None:
         write_json(trace)
         return
-    output.write_bytes(orjson.dumps(trace))
-    err.print(f"wrote {output}; open it in {viewer}")
+    write_file(output, orjson.dumps(trace))
+    err.print(f"open it in {viewer}")

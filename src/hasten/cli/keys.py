@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
 from hasten.caller import Caller, Role
-from hasten.cli.terminal import AsJson, err, out, with_runtime, write_json
+from hasten.cli.terminal import AsJson, ago, err, out, with_runtime, write_json
+from hasten.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hasten.store.keys import KeyRecord
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -22,11 +29,17 @@ def add(command: typer.Typer, what: str) -> None:
 def create(
     tenant: Annotated[str, typer.Option(help="The tenant it belongs to.")],
     user: Annotated[str, typer.Option(help="The person or program that shows it.")],
-    role: Annotated[Role, typer.Option(help="What it may do.")] = "user",
+    role: Annotated[
+        Role, typer.Option(help="user or admin, who sees all runs of the tenant.")
+    ] = "user",
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make a key."""
+    """Make a key; standard output is its secret and nothing else."""
+    for field, value in (("--tenant", tenant), ("--user", user)):
+        if not value.strip():
+            message = f"{field} must not be empty"
+            raise InvalidInput(message, field=field, value=value)
     key_id, secret = with_runtime(
         lambda runtime: runtime.keys.create(Caller(tenant, user, role), label)
     )
@@ -34,20 +47,31 @@ def create(
         write_json({"key_id": key_id, "secret": secret})
         return
     err.print(f"key {key_id} for {user} of {tenant} ({role}); keep it, it is not shown again:")
-    out.print(secret)
+    out.print(secret, markup=False, soft_wrap=True)
 
 
 def list_keys(as_json: AsJson = False) -> None:
-    """List the keys."""
-    found: list[Any] = with_runtime(lambda runtime: runtime.keys.all())
+    """List the keys, oldest first."""
+    found = with_runtime(lambda runtime: runtime.keys.all())
     if as_json:
         write_json(found)
-        return
+    elif found:
+        _list(found)
+    else:
+        err.print("no keys yet: everyone on this machine is let in; hasten keys create makes one")
+
+
+def _list(found: Sequence[KeyRecord]) -> None:
+    table = Table("key", "tenant", "user", "role", "label", "made", "", box=None, pad_edge=False)
     for key in found:
-        out.print(key)
+        caller = key.caller
+        end = "" if key.revoked_s is None else f"revoked {ago(key.revoked_s)}"
+        who = (caller.tenant, caller.user, caller.role, key.label)
+        table.add_row(key.key_id, *who, ago(key.created_s), end, style="dim" if end else "")
+    out.print(table)
 
 
-def revoke(key_id: str) -> None:
+def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
     """Revoke a key."""
     with_runtime(lambda runtime: runtime.keys.revoke(key_id))
     err.print(f"revoked {key_id}")

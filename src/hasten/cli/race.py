@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from hasten.cli.terminal import out, seconds
+from hasten.cli.terminal import seconds
 from hasten.trace.critical import critical_path
 from hasten.trace.phase import phase_totals
 from hasten.trace.tree import Trace
@@ -20,13 +20,15 @@ from hasten.trace.waterfall import WaterfallRow, waterfall
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from hasten.graph.run import Outcome
     from hasten.trace.event import RunRecord
     from hasten.trace.span import Span
 
 SCHEMA = "hasten.race/1"
 NAME_CELLS = 32
-LABEL_CELLS = 9
+LEAST_CELLS = 10
 COLOURS = {
     "run": "white",
     "step": "cyan",
@@ -44,8 +46,7 @@ def race_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     Times are seconds on the runs' clock. ``speedup`` is ``None`` for a single
     run or when one of them did not come through.
     """
-    first, last = outcomes[0], outcomes[-1]
-    is_race = len(outcomes) > 1 and all(outcome.error is None for outcome in outcomes)
+    first = outcomes[0]
     return {
         "schema": SCHEMA,
         "app": first.record.app,
@@ -53,8 +54,14 @@ def race_of(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "simulated": first.record.simulated,
         "inputs": first.record.inputs,
         "runs": [_run(outcome) for outcome in outcomes],
-        "speedup": round(first.record.duration_s / last.record.duration_s, 3) if is_race else None,
+        "speedup": _speedup(outcomes),
     }
+
+
+def _speedup(outcomes: Sequence[Outcome]) -> float | None:
+    first_s, last_s = outcomes[0].record.duration_s, outcomes[-1].record.duration_s
+    is_race = len(outcomes) > 1 and all(outcome.error is None for outcome in outcomes)
+    return round(first_s / last_s, 3) if is_race and last_s else None
 
 
 def _run(outcome: Outcome) -> dict[str, Any]:
@@ -97,56 +104,37 @@ def _run(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def draw_race(outcomes: Sequence[Outcome]) -> None:
+def draw_race(outcomes: Sequence[Outcome], to: Console) -> None:
     """Draw every run on one time axis, then the figures side by side."""
-    longest_s = max(outcome.record.duration_s for outcome in outcomes)
-    for outcome in outcomes:
-        draw_run(outcome.record, outcome.spans, axis_s=longest_s)
-    _draw_figures([outcome.record for outcome in outcomes])
+    records = [outcome.record for outcome in outcomes]
+    draw_waterfalls([(outcome.record, outcome.spans) for outcome in outcomes], to)
+    draw_figures(records, to)
+    speedup = _speedup(outcomes)
+    if speedup is not None:
+        kind = "simulated seconds" if records[0].simulated else "seconds"
+        text = f"[bold]{speedup:.1f}×[/bold] as fast [dim]({kind}, {records[0].clock} clock)[/dim]"
+        to.print(text)
 
 
-def draw_run(record: RunRecord, spans: Sequence[Span], *, axis_s: float | None = None) -> None:
-    """Draw one run's waterfall; ``axis_s`` is the time the full width stands for."""
-    title = Text.assemble((f"{record.app} ", "bold"), (record.mode, "bold cyan"))
-    title.append(f"  {record.status}  {seconds(record.duration_s)}", "dim")
-    out.print(title)
-    trace = Trace(record, spans)
-    cells = max(out.width - NAME_CELLS - LABEL_CELLS, LABEL_CELLS)
-    alone = _only_children(trace)
-    for row in waterfall(trace, scale_s=axis_s):
-        if row.span_id not in alone:
-            out.print(_line(row, cells), no_wrap=True, overflow="crop")
-    for reason in record.degraded_by:
-        out.print(Text(f"  degraded: {reason}", "yellow"))
-    if record.error is not None:
-        out.print(Text(f"  {record.error['message']}", "red"))
-    out.print()
+def draw_waterfalls(runs: Sequence[tuple[RunRecord, Sequence[Span]]], to: Console) -> None:
+    """Draw runs below each other, all on the time axis of the longest."""
+    traces = [Trace(record, spans) for record, spans in runs]
+    longest_s = max(trace.duration_s for trace in traces)
+    drawn = [_rows(trace, longest_s) for trace in traces]
+    every = [row for rows in drawn for row in rows]
+    names = min(max(2 * row.depth + len(row.name) for row in every), NAME_CELLS)
+    labels = max(len(row.label) for row in every)
+    cells = max(to.width - names - labels - 3, LEAST_CELLS)
+    for trace, rows in zip(traces, drawn, strict=True):
+        _draw_head(trace.run, to)
+        for row in rows:
+            to.print(_line(row, names, cells), no_wrap=True, overflow="crop")
+        _draw_trouble(trace.run, to)
+        to.print()
 
 
-def _only_children(trace: Trace) -> set[int]:
-    """Return the model calls that are all their step does: the step's bar says it already."""
-    return {
-        span.span_id
-        for span in trace.spans
-        if span.kind == "model"
-        and (parent := trace.parent(span)) is not None
-        and len(trace.children(parent)) == 1
-    }
-
-
-def _line(row: WaterfallRow, cells: int) -> Text:
-    name = f"{'  ' * row.depth}{row.name}"[:NAME_CELLS]
-    before = round(row.start * cells)
-    length = max(round(row.width * cells), 1)
-    colour = COLOURS[row.kind]
-    line = Text(f"{name:<{NAME_CELLS}} ")
-    line.append(" " * before)
-    line.append(("━" if row.is_critical else "─") * length, colour)
-    line.append(f" {row.label}", "bold" if row.is_critical else "dim")
-    return line
-
-
-def _draw_figures(records: Sequence[RunRecord]) -> None:
+def draw_figures(records: Sequence[RunRecord], to: Console) -> None:
+    """Draw a table with a row a run: time, calls, tokens, money."""
     table = Table(box=None, pad_edge=False)
     for heading in ("mode", "time", "first text", "model calls", "tools", "tokens", "cost"):
         table.add_column(heading, justify="left" if heading == "mode" else "right")
@@ -160,9 +148,44 @@ def _draw_figures(records: Sequence[RunRecord]) -> None:
             f"{record.tokens_in:,} + {record.tokens_out:,}",
             f"${record.cost_usd:.4f}",
         )
-    out.print(table)
-    first, last = records[0], records[-1]
-    if len(records) > 1 and last.duration_s:
-        faster = first.duration_s / last.duration_s
-        kind = "simulated seconds" if first.simulated else "seconds"
-        out.print(f"[bold]{faster:.1f}×[/bold] as fast [dim]({kind}, {first.clock} clock)[/dim]")
+    to.print(table)
+
+
+def _draw_head(record: RunRecord, to: Console) -> None:
+    head = Text.assemble((f"{record.app} ", "bold"), (record.mode, "bold cyan"))
+    head.append(f"  {record.status}", "dim")
+    if record.ended_s is not None:
+        head.append(f"  {seconds(record.duration_s)}", "dim")
+    to.print(head)
+
+
+def _draw_trouble(record: RunRecord, to: Console) -> None:
+    for reason in record.degraded_by:
+        to.print(Text(f"  degraded: {reason}", "yellow"))
+    if record.error is not None:
+        to.print(Text(f"  {record.error['message']}", "red"))
+
+
+def _rows(trace: Trace, axis_s: float) -> list[WaterfallRow]:
+    """Return the bars to draw: a model call that is all its step does is in the step's."""
+    alone = {
+        span.span_id
+        for span in trace.spans
+        if span.kind == "model"
+        and (parent := trace.parent(span)) is not None
+        and len(trace.children(parent)) == 1
+    }
+    return [row for row in waterfall(trace, scale_s=axis_s) if row.span_id not in alone]
+
+
+def _line(row: WaterfallRow, names: int, cells: int) -> Text:
+    name = f"{'  ' * row.depth}{row.name}"
+    if len(name) > names:
+        name = f"{name[: names - 1]}…"
+    before = round(row.start * cells)
+    length = max(round(row.width * cells), 1)
+    line = Text(f"{name:<{names}} ")
+    line.append(" " * before)
+    line.append(("━" if row.is_critical else "─") * length, COLOURS[row.kind])
+    line.append(f" {row.label}", "bold" if row.is_critical else "dim")
+    return line

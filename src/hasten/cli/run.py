@@ -1,34 +1,33 @@
-"""``hasten run``: one run here, or the race of both modes on the same inputs.
+"""``hasten run``: an application's answer, or the race of its modes.
 
-Owns reading inputs and showing what came of them. On the virtual clock a run
-of minutes takes milliseconds; on the real one its progress is shown. Either
-way the run is kept with all others. Leaves drawing to ``race``.
+Owns reading the inputs and choosing the clock. Leaves running to ``wire`` and
+drawing to ``race``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
-from rich.markdown import Markdown
-from rich.progress import BarColumn, Progress, TextColumn
 
 from hasten.app import App, find_apps, pick_app
-from hasten.cli.race import draw_race, race_of
-from hasten.cli.terminal import AsJson, err, out, seconds, write_json
-from hasten.errors import InvalidInput
-from hasten.settings import load_settings
-from hasten.trace.log import MemorySink, copy_run
-from hasten.wire import Runtime, run_virtually
+from hasten.cli.race import draw_figures, draw_race, draw_waterfalls, race_of
+from hasten.cli.terminal import AsJson, err, out, seconds, with_runtime, write_json
+from hasten.errors import InvalidInput, ModelError, ModelTimeout, ModelUnavailable, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rich.progress import Progress
+
     from hasten.graph.run import Outcome
     from hasten.settings import Settings
+    from hasten.wire import Runtime
 
 BOTH = "both"
 FAILED = 1
@@ -41,34 +40,43 @@ def add(command: typer.Typer, what: str) -> None:
 
 def run(
     app: Annotated[str, typer.Argument(help="The application.")] = "discovery",
-    mode: Annotated[str | None, typer.Option(help="A mode, or 'both' for a race.")] = None,
-    clock: Annotated[Literal["virtual", "real"], typer.Option(help="Whose time.")] = "virtual",
+    mode: Annotated[str | None, typer.Option(help="A mode, or both for a race.")] = None,
+    file: Annotated[Path | None, typer.Option("--input", help="JSON file of the inputs.")] = None,
+    sample: Annotated[
+        str | None, typer.Option(help="A sample to run; by default the first.")
+    ] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one input.")
+    ] = None,
+    clock: Annotated[
+        Literal["virtual", "real"] | None,
+        typer.Option(help="virtual or real; by default virtual, if it can be."),
+    ] = None,
     speed: Annotated[float | None, typer.Option(help="Pace of the real clock.")] = None,
-    file: Annotated[Path | None, typer.Option("--input", help="JSON file of inputs.")] = None,
-    sample: Annotated[str | None, typer.Option(help="A sample of the application.")] = None,
-    assign: Annotated[list[str] | None, typer.Option("--set", help="key=value")] = None,
     seed: Annotated[int, typer.Option(help="Seed of virtual time.")] = 0,
     model: Annotated[str | None, typer.Option(help="Model to ask at OPENAI_BASE_URL.")] = None,
     as_json: AsJson = False,
-) -> None:  # waiver: ten flags, each its own parameter, are how typer reads a command line
-    """Run and show the answer; exit 1 if it failed."""
+) -> None:
+    """Run and show the answer; exit 1 if it failed, 3 if no model could be reached."""
+    from hasten.settings import load_settings
+
     settings = load_settings(model=model, speed=speed)
     wanted = pick_app(find_apps(), app)
     modes = list(wanted.graphs) if mode == BOTH else [mode or wanted.default_mode]
     inputs = read_inputs(wanted, file, sample, assign or [])
-    if clock == "virtual":
-        if not settings.is_simulated:
-            message = "a real model answers in real time: use --clock real"
-            raise InvalidInput(message, field="clock", value=clock, allowed=["real"])
-        outcomes = asyncio.run(_virtual_runs(wanted, inputs, modes, settings, seed))
+    if is_virtual(settings, clock, speed):
+        outcomes, unkept = _virtual_runs(wanted, inputs, modes, settings, seed)
     else:
-        outcomes = asyncio.run(_real_runs(wanted, inputs, modes, settings))
+        outcomes, unkept = with_runtime(partial(_real_runs, wanted, inputs, modes), settings), None
     if as_json:
         write_json(race_of(outcomes))
+    elif mode == BOTH:
+        draw_race(outcomes, out)
     else:
-        if mode != BOTH:
-            _show_answer(outcomes[0])
-        draw_race(outcomes)
+        _show(outcomes[0])
+    if unkept is not None:
+        raise unkept
+    _raise_if_silent(outcomes)
     if any(outcome.error is not None for outcome in outcomes):
         raise typer.Exit(FAILED)
 
@@ -78,9 +86,12 @@ def read_inputs(
 ) -> dict[str, Any]:
     """Return the inputs: a file's or a sample's, then what ``--set`` changes.
 
-    Raises ``InvalidInput`` for an unreadable file, an unknown sample, or a
-    ``--set`` that is no ``key=value``.
+    Raises ``InvalidInput`` for an unreadable file, an unknown sample, both at
+    once, or a ``--set`` that is no ``key=value``.
     """
+    if file is not None and sample is not None:
+        message = "--input and --sample are two sources of inputs: give one of them"
+        raise InvalidInput(message, field="--sample", value=sample)
     inputs = _from_file(file) if file is not None else _from_sample(app, sample)
     for one in assigned:
         name, equals, value = one.partition("=")
@@ -91,11 +102,28 @@ def read_inputs(
     return inputs
 
 
+def is_virtual(settings: Settings, clock: str | None, speed: float | None) -> bool:
+    """Whether to run in virtual time: if asked to, or if nothing speaks against it.
+
+    Raises ``InvalidInput`` for virtual time with a real model or a speed.
+    """
+    against = "" if settings.is_simulated else f"the model {settings.model!r} answers in real time"
+    if speed is not None:
+        against = "--speed is the pace of the real clock"
+    if clock == "virtual" and against:
+        message = f"{against}: use --clock real"
+        raise InvalidInput(message, field="--clock", value=clock, allowed=["real"])
+    return clock == "virtual" or (clock is None and not against)
+
+
 def _from_file(file: Path) -> dict[str, Any]:
     try:
         found = orjson.loads(file.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        message = f"--input {file}: {error}"
+    except OSError as error:
+        message = f"--input {file} cannot be read: {error.strerror}"
+        raise InvalidInput(message, field="--input", value=str(file)) from None
+    except orjson.JSONDecodeError as error:
+        message = f"--input {file} is not JSON: {error}"
         raise InvalidInput(message, field="--input", value=str(file)) from None
     if not isinstance(found, dict):
         message = f"--input {file}: a JSON object of inputs is wanted, not a {type(found).__name__}"
@@ -104,47 +132,45 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def _from_sample(app: App, sample: str | None) -> dict[str, Any]:
-    name = sample or next(iter(app.samples))
+    name = sample or next(iter(app.samples), "")
     if name not in app.samples:
         known = sorted(app.samples)
-        message = f"app {app.name!r} has no sample {name!r}; it has {', '.join(known)}"
+        message = f"app {app.name!r} has no sample {name!r}; it has {', '.join(known) or 'none'}"
         raise InvalidInput(message, field="--sample", value=name, allowed=known)
     return dict(app.samples[name])
 
 
-async def _virtual_runs(
+def _virtual_runs(
     app: App, inputs: Mapping[str, Any], modes: Sequence[str], settings: Settings, seed: int
-) -> list[Outcome]:
-    """Run each mode in virtual time, in a thread of its own, then keep the runs."""
+) -> tuple[list[Outcome], StoreError | None]:
+    """Run each mode in virtual time, then keep the runs, or return why they could not be."""
+    from hasten.trace.log import MemorySink, copy_run
+    from hasten.wire import run_virtually
+
     sink = MemorySink()
-    outcomes = [
-        await asyncio.to_thread(run_virtually, app, inputs, mode, sink=sink, seed=seed)
-        for mode in modes
-    ]
-    runtime = await Runtime.open(settings)
-    try:
+    outcomes = [run_virtually(app, inputs, mode, sink=sink, seed=seed) for mode in modes]
+
+    async def keep(runtime: Runtime) -> None:
         for outcome in outcomes:
             await copy_run(sink, runtime.sink, outcome.run_id)
-    finally:
-        await runtime.close()
-    return outcomes
+
+    try:
+        with_runtime(keep, settings)
+    except StoreError as error:
+        return outcomes, error
+    return outcomes, None
 
 
 async def _real_runs(
-    app: App, inputs: Mapping[str, Any], modes: Sequence[str], settings: Settings
+    app: App, inputs: Mapping[str, Any], modes: Sequence[str], runtime: Runtime
 ) -> list[Outcome]:
     """Run the modes side by side in real time and show how far they are."""
-    runtime = await Runtime.open(settings)
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = TextColumn("{task.fields[mode]:<9}"), BarColumn(), TextColumn("{task.fields[at]}")
-    try:
-        with Progress(*columns, console=err, transient=True) as bars:
-            return list(
-                await asyncio.gather(
-                    *(_watched(runtime, app, inputs, mode, bars) for mode in modes)
-                )
-            )
-    finally:
-        await runtime.close()
+    with Progress(*columns, console=err, transient=True) as bars:
+        watched = (_watched(runtime, app, inputs, mode, bars) for mode in modes)
+        return list(await asyncio.gather(*watched))
 
 
 async def _watched(
@@ -160,7 +186,34 @@ async def _watched(
     return await run.outcome()
 
 
-def _show_answer(outcome: Outcome) -> None:
+def _show(outcome: Outcome) -> None:
+    """Show the answer, as Markdown that others can read on if nobody sits there; then how it went.
+
+    What is told about the run is not the answer: it goes to standard error.
+    """
     for value in outcome.record.outputs.values():
-        out.print(Markdown(value) if isinstance(value, str) else value)
-        out.print()
+        if not isinstance(value, str):
+            write_json(value)
+        elif out.is_terminal:
+            from rich.markdown import Markdown
+
+            out.print(Markdown(value), end="\n\n")
+        else:
+            sys.stdout.write(f"{value.rstrip()}\n\n")
+    draw_waterfalls([(outcome.record, outcome.spans)], err)
+    draw_figures([outcome.record], err)
+
+
+def _raise_if_silent(outcomes: Sequence[Outcome]) -> None:
+    """Raise what the model's endpoint said last when not one call of a run came through.
+
+    An application may answer without its model, in a short form; whoever runs
+    it by hand wants to know.
+    """
+    for outcome in outcomes:
+        calls = [span for span in outcome.spans if span.kind == "model"]
+        if calls and all(span.status in {"failed", "timeout"} for span in calls):
+            said = calls[-1].attributes["error"]
+            kinds = {kind.code: kind for kind in (ModelUnavailable, ModelTimeout)}
+            message = f"no call of {outcome.record.mode} came through: {said['message']}"
+            raise kinds.get(said["code"], ModelError)(message)

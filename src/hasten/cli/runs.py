@@ -8,11 +8,23 @@ import msgspec
 import typer
 from rich.table import Table
 
-from hasten.cli.race import draw_run
-from hasten.cli.terminal import AsJson, out, seconds, stored_run, with_runtime, write_json
+from hasten.cli.race import draw_figures, draw_waterfalls
+from hasten.cli.terminal import (
+    AsJson,
+    ago,
+    err,
+    out,
+    seconds,
+    stored_run,
+    with_runtime,
+    write_json,
+)
 from hasten.trace.log import RunFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from hasten.trace.event import RunRecord
 
 
@@ -33,23 +45,37 @@ def runs(
         _show(run_id, as_json=as_json)
         return
     which = RunFilter(app=app, mode=mode, limit=limit)
-    found: list[RunRecord] = with_runtime(lambda runtime: runtime.runs(which))
+    found = with_runtime(lambda runtime: runtime.runs(which))
     if as_json:
-        write_json([msgspec.to_builtins(run) for run in found])
-        return
-    table = Table("run", "app", "mode", "outcome", "time", "clock", "calls", "cost", box=None)
+        write_json([_plain(run) for run in found])
+    elif found:
+        _list(found)
+    else:
+        err.print("no runs yet; hasten run makes one")
+
+
+def _list(found: Sequence[RunRecord]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("run", no_wrap=True)
+    for heading in ("app", "mode", "outcome"):
+        table.add_column(heading)
+    for heading in ("time", "clock", "started"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for run in found:
         clock = run.clock if run.speed == 1 else f"{run.clock} ×{run.speed:g}"
-        calls = f"{run.llm_calls} + {run.tool_calls}"
-        cost = f"${run.cost_usd:.4f}"
-        time = seconds(run.duration_s)
-        table.add_row(run.run_id, run.app, run.mode, run.status, time, clock, calls, cost)
+        time = seconds(None if run.ended_s is None else run.duration_s)
+        table.add_row(run.run_id, run.app, run.mode, run.status, time, clock, ago(run.started_s))
     out.print(table)
 
 
 def _show(run_id: str, *, as_json: bool) -> None:
     record, spans = stored_run(run_id)
     if as_json:
-        write_json({**msgspec.to_builtins(record), "spans": msgspec.to_builtins(spans)})
+        write_json({**_plain(record), "spans": msgspec.to_builtins(spans)})
     else:
-        draw_run(record, spans)
+        draw_waterfalls([(record, spans)], out)
+        draw_figures([record], out)
+
+
+def _plain(run: RunRecord) -> dict[str, Any]:
+    return {**msgspec.to_builtins(run), "duration_s": run.duration_s}

@@ -2,7 +2,7 @@
 
 Owns what happens before the first request: the checks that must fail loudly
 (no keys on an open address, a second server on one state folder, a taken
-port). Leaves the application to ``serve.create_app``.
+port). Leaves the application to ``serve.create_app``. ``sim`` listens with it.
 """
 
 from __future__ import annotations
@@ -12,20 +12,33 @@ import fcntl
 import functools
 import logging
 import os
+import signal
 import socket
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hasten.cli.terminal import err
-from hasten.errors import MissingExtra, SettingsError
-from hasten.settings import Settings, load_settings
+from hasten.cli.terminal import err, with_runtime
+from hasten.clock import current_clock
+from hasten.errors import HastenError, MissingExtra, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Coroutine, Iterator
+
+    from hasten.settings import Settings
+    from hasten.wire import Runtime
+
+LOCK = "server.lock"
+"""The file in the state folder that the server using it holds locked; its process id is in it."""
+
+LOOK_EVERY_S = 0.01
+LOOK_AFTER_PARENT_S = 1.0
+KILL_AFTER_S = 10
+"""A worker that has not stopped by itself within so many seconds is killed."""
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -40,68 +53,143 @@ def serve(
     model: Annotated[str | None, typer.Option(help="Model to ask at OPENAI_BASE_URL.")] = None,
     speed: Annotated[float | None, typer.Option(help="Pace of simulated runs.")] = None,
 ) -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; runs under way are then stored as cancelled."""
+    from hasten.settings import load_settings
+
     settings = load_settings(host=host, port=port, home=home, model=model, speed=speed)
     with only_server(settings.home):
-        asyncio.run(_check_keys(settings))
-        settings = settings.model_copy(update={"port": free_port(settings.host, settings.port)})
-        where = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}"
-        model_name = settings.model or "the simulated model (no key needed, nothing leaves here)"
-        err.print(f"[bold]Hasten[/bold] on {where}:{settings.port}", soft_wrap=True)
-        err.print(f"[dim]{model_name}; state in {settings.home}[/dim]", soft_wrap=True)
-        _granian(settings).serve(target_loader=functools.partial(_load, settings))
+        with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
+        port = free_port(settings.host, settings.port)
+        answering = settings.model or "the simulated model, no key needed"
+        ready = (
+            f"[bold]Hasten[/bold] on {url_of(settings.host, port)}  ·  {answering}\n"
+            f"[dim]console /  ·  API docs /docs  ·  state in {settings.home}[/dim]"
+        )
+        load = functools.partial(_load, settings.model_copy(update={"port": port}))
+        listen(load, settings.host, port, ready)
 
 
-def _load(settings: Settings, *_args: Any, **_kwargs: Any) -> Any:
+def _load(settings: Settings) -> Served:
     """Build the application inside the worker process; its log goes to standard output."""
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(message)s", stream=sys.stdout, force=True
-    )
     from hasten.serve import create_app
 
-    return create_app(settings)
+    guard = create_app(settings)
+
+    def stop() -> None:
+        guard.app.state.runtime.cancel_runs()
+
+    return Served(guard, stop)
 
 
-def _granian(settings: Settings) -> Any:
+async def _refuse_open_bind(host: str, runtime: Runtime) -> None:
+    from hasten.serve.auth import refuse_open_bind
+
+    refuse_open_bind(host, has_keys=await runtime.keys.any())
+
+
+@dataclass(frozen=True)
+class Served:
+    """An ASGI application and what ends its long answers when the server is to stop."""
+
+    app: Any
+    stop: Callable[[], None] = lambda: None
+
+
+def listen(load: Callable[[], Served], host: str, port: int, ready: str) -> None:
+    """Serve what ``load`` returns, in a worker process, until interrupted.
+
+    ``ready`` is told once it answers. Raises ``MissingExtra``.
+    """
     try:
         from granian import Granian
         from granian.constants import Interfaces
+        from granian.log import LogLevels
     except ImportError:
         part = "the server"
         raise MissingExtra(part, "server") from None
-    return Granian(
-        "hasten.cli.serve:_load",
-        address=settings.host,
-        port=settings.port,
+    server = Granian(
+        "hasten",
+        address=host,
+        port=port,
         interface=Interfaces.ASGI,
-        log_enabled=settings.log_level == "debug",
+        log_level=LogLevels.error,
+        workers_kill_timeout=KILL_AFTER_S,
     )
+    tell = functools.partial(_tell, ready, host, port)
+    server.serve(target_loader=functools.partial(_work, load, tell), wrap_loader=False)
 
 
-async def _check_keys(settings: Settings) -> None:
-    from hasten.serve.auth import refuse_open_bind
-    from hasten.wire import Runtime
-
-    runtime = await Runtime.open(settings)
+def _work(load: Callable[[], Served], tell: Callable[[], Coroutine[Any, Any, None]]) -> Any:
+    """Return the application of ``load`` for the worker: it says when it is there, and stops."""
+    os.setpgrp()  # Ctrl-C reaches the parent only, which then stops its worker, once
     try:
-        refuse_open_bind(settings.host, has_keys=await runtime.keys.any())
-    finally:
-        await runtime.close()
+        served = load()
+    except HastenError as error:
+        sys.exit(f"hasten: {error}")
+
+    async def watched(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await served.app(scope, receive, send)
+            return
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop, served)
+        async with asyncio.TaskGroup() as beside:
+            tasks = [beside.create_task(tell()), beside.create_task(_watch_parent())]
+            await served.app(scope, receive, send)
+            for task in tasks:
+                task.cancel()
+
+    return watched
+
+
+def _stop(served: Served) -> None:
+    """End the answers under way, then let Granian stop, which waits for them.
+
+    It stops at SIGINT as well as at SIGTERM, and hangs now and then when told twice.
+    """
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
+    served.stop()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+async def _watch_parent() -> None:
+    """Stop when the parent was killed: a worker alone would keep port and state folder."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await current_clock().sleep(LOOK_AFTER_PARENT_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _tell(ready: str, host: str, port: int) -> None:
+    """Say ``ready`` once the port takes connections, which is after the application's startup."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await current_clock().sleep(LOOK_EVERY_S)
+        else:
+            writer.close()
+            err.print(ready, soft_wrap=True)
+            return
 
 
 @contextmanager
 def only_server(home: Path) -> Iterator[None]:
     """Hold the state folder; a second server on it is told who has it. Raises ``SettingsError``."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "server.lock").open("a+", encoding="ascii") as lock:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (home / LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        message = f"the state folder {home} cannot be used: {error.strerror}; see --home"
+        raise SettingsError(message) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
             message = (
-                f"another server (process {holder}) uses the state folder {home}; "
+                f"another server (process {holder(home)}) uses the state folder {home}; "
                 "stop it, or give this one its own with --home"
             )
             raise SettingsError(message) from None
@@ -109,6 +197,19 @@ def only_server(home: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def holder(home: Path) -> str:
+    """Return the process id of the server that uses the state folder, or nothing."""
+    try:
+        with (home / LOCK).open(encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return lock.read().strip() or "unknown"
+    except FileNotFoundError:
+        pass
+    return ""
 
 
 def free_port(host: str, port: int) -> int:
@@ -123,3 +224,9 @@ def free_port(host: str, port: int) -> int:
             raise SettingsError(message) from None
         chosen: int = probe.getsockname()[1]
         return chosen
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the address people open in a browser."""
+    name = {"127.0.0.1": "localhost", "::1": "localhost"}.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -1,23 +1,27 @@
-"""What the verbs share: writing JSON, tables and waterfalls, and opening the runtime."""
+"""What the verbs share: where answers and progress go, JSON, files, opening the runtime."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
 import typer
 from rich.console import Console
 
-from hasten.settings import load_settings
-from hasten.wire import Runtime
+from hasten.clock import current_clock
+from hasten.errors import InvalidInput
+from hasten.trace.waterfall import duration_label
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
+    from hasten.settings import Settings
     from hasten.trace.event import RunRecord
     from hasten.trace.span import Span
+    from hasten.wire import Runtime
 
 T = TypeVar("T")
 
@@ -35,11 +39,23 @@ def write_json(value: object) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def with_runtime(work: Callable[[Runtime], Awaitable[T]], **flags: Any) -> T:
-    """Open the runtime that settings and ``flags`` describe, do ``work``, close it."""
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file somebody asked for, and say so. Raises ``InvalidInput`` when it cannot be."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise InvalidInput(message, field="--output", value=str(path)) from None
+    err.print(f"wrote {path}", soft_wrap=True)
+
+
+def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | None = None) -> T:
+    """Open the runtime that ``settings`` (by default those in force) describe, work, close it."""
+    from hasten.settings import load_settings
+    from hasten.wire import Runtime
 
     async def opened() -> T:
-        runtime = await Runtime.open(load_settings(**flags))
+        runtime = await Runtime.open(settings or load_settings())
         try:
             return await work(runtime)
         finally:
@@ -59,6 +75,18 @@ def stored_run(run_id: str) -> tuple[RunRecord, list[Span]]:
 
 def seconds(value: float | None) -> str:
     """Return a duration as people read it: ``93.2 s``, ``140 ms``, ``–`` for none."""
-    if value is None:
-        return "–"
-    return f"{value:.1f} s" if value >= 1 else f"{value * 1e3:.0f} ms"
+    return "–" if value is None else duration_label(value)
+
+
+def milliseconds(value: float) -> str:
+    """Return a duration in milliseconds as people read it."""
+    return seconds(value / 1e3)
+
+
+def ago(at_s: float) -> str:
+    """Return how long ago a moment was, in one unit: ``now``, ``5 min ago``, ``3 h ago``."""
+    age_s = current_clock().now() - at_s
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if age_s >= length_s:
+            return f"{age_s // length_s:.0f} {unit} ago"
+    return "now"

@@ -170,7 +170,7 @@ class Run:
     def _new_record(self, inputs: BaseModel) -> RunRecord:
         options = self.options
         return RunRecord(
-            run_id=options.run_id or _new_run_id(self.clock),
+            run_id=options.run_id or new_run_id(self.clock, _seeded_tail()),
             app=options.app or self.graph.name,
             graph=self.graph.name,
             mode=options.mode,
@@ -455,12 +455,12 @@ def _headline(record: RunRecord) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names}
 
 
-def _new_run_id(clock: Clock) -> str:
-    """Return an id that sorts by time; in virtual time it comes from the seed."""
+def new_run_id(clock: Clock, tail: str = "") -> str:
+    """Return an id that sorts by time; its tail is random unless given."""
+    return f"run_{int(clock.now() * 1e3):012x}{tail or secrets.token_hex(5)}"
+
+
+def _seeded_tail() -> str:
+    """Return an id's tail drawn from the seed in virtual time, nothing elsewhere."""
     loop = asyncio.get_running_loop()
-    tail = (
-        f"{loop.random.getrandbits(40):010x}"
-        if isinstance(loop, VirtualLoop)
-        else secrets.token_hex(5)
-    )
-    return f"run_{int(clock.now() * 1e3):012x}{tail}"
+    return f"{loop.random.getrandbits(40):010x}" if isinstance(loop, VirtualLoop) else ""

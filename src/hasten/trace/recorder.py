@@ -178,6 +178,7 @@ class Recorder:
             run.tokens_in += found.get("tokens_in", 0)
             run.tokens_out += found.get("tokens_out", 0)
             run.cost_usd += found.get("cost_usd", 0.0)
+            run.simulated = run.simulated or found.get("simulated", False)
         if found.get("cache_hit"):
             run.cache_hits += 1
 

@@ -1,0 +1,51 @@
+"""``hasten sim``: the simulated model as an OpenAI-compatible endpoint on this machine."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hasten.app import find_apps, pick_app
+from hasten.cli.serve import Served, free_port, listen, url_of
+
+if TYPE_CHECKING:
+    from hasten.model.simulated import SimProfile
+
+LOOPBACK = "127.0.0.1"
+
+
+def add(command: typer.Typer, what: str) -> None:
+    """Add the verb."""
+    command.command("sim", help=what)(sim)
+
+
+def sim(
+    app: Annotated[str, typer.Option(help="The application whose profile it has.")] = "discovery",
+    port: Annotated[int, typer.Option(help="Port to bind; 0 picks one.")] = 8001,
+    speed: Annotated[float, typer.Option(min=0.01, max=1000, help="How fast its time goes.")] = 1.0,
+) -> None:
+    """Answer until interrupted."""
+    profile = pick_app(find_apps(), app).profile
+    port = free_port(LOOPBACK, port)
+    ready = (
+        f"[bold]Simulated model[/bold] {profile.name}, profile of {app}\n"
+        f"[dim]OPENAI_BASE_URL={url_of(LOOPBACK, port)}/v1 "
+        f"hasten run {app} --model {profile.name}[/dim]"
+    )
+    listen(functools.partial(_load, profile, speed), LOOPBACK, port, ready)
+
+
+def _load(profile: SimProfile, speed: float) -> Served:
+    """Build the application inside the worker process; each request finds the sped-up clock."""
+    from hasten.clock import Clock, use_clock
+    from hasten.serve.sim import create_sim_app
+
+    answer, clock = create_sim_app(profile), Clock(speed)
+
+    async def paced(scope: Any, receive: Any, send: Any) -> None:
+        with use_clock(clock):
+            await answer(scope, receive, send)
+
+    return Served(paced)
