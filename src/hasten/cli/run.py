@@ -191,7 +191,10 @@ def _show(outcome: Outcome) -> None:
 
     What is told about the run is not the answer: it goes to standard error.
     """
-    for value in outcome.record.outputs.values():
+    for (
+        name
+    ) in outcome.outputs:  # in the graph's order; the record has them in that of their coming
+        value = outcome.record.outputs[name]
         if not isinstance(value, str):
             write_json(value)
         elif out.is_terminal:
