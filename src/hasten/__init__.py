@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hasten.app import App
+    from hasten.cache.policy import CachePolicy
     from hasten.caller import Caller
     from hasten.clock import Clock, current_clock
     from hasten.errors import HastenError
+    from hasten.graph.freshness import Freshness
     from hasten.graph.graph import Graph
     from hasten.graph.run import Run
     from hasten.graph.step import Soft, Step, step, tool
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "CachePolicy",
     "Caller",
     "Chunk",
     "Clock",
+    "Freshness",
     "Graph",
     "HastenError",
     "Model",
@@ -45,9 +49,11 @@ __all__ = [
 
 _HOMES = {
     "App": "hasten.app",
+    "CachePolicy": "hasten.cache.policy",
     "Caller": "hasten.caller",
     "Chunk": "hasten.model.base",
     "Clock": "hasten.clock",
+    "Freshness": "hasten.graph.freshness",
     "Graph": "hasten.graph.graph",
     "HastenError": "hasten.errors",
     "Model": "hasten.model.base",

@@ -27,6 +27,7 @@ Owns the tree and what each error carries; leaves the HTTP status to
     │   └── InvalidOutput          .text; an answer that does not satisfy its schema
     ├── StoreError                 .store
     │   └── StoreUnavailable       gone, slow or frozen                           retryable
+    ├── FreshnessRefused           too little of an answer could be made for this request
     ├── NotCached                  only-if-cached, and nothing is
     ├── StoredFailure              .original; an error that a cache policy keeps for a while
     └── CodecError                 bytes that are not what they claim to be
@@ -216,6 +217,13 @@ class StoreUnavailable(StoreError):
     """The store is gone, slow or frozen."""
 
     code = "store_unavailable"
+    retryable = True
+
+
+class FreshnessRefused(HastenError):
+    """Too little of the answer could be made for this request; what is kept must not fill it."""
+
+    code = "freshness_refused"
     retryable = True
 
 

@@ -6,8 +6,9 @@ counts nothing and changes nothing. Leaves comparing keys to ``explain``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
     from hasten.cache.cache import Cache
+    from hasten.cache.flight import CacheFlight
+    from hasten.cache.key import Key
+    from hasten.cache.policy import CachePolicy, Directives
 
 MOST_FOUND = 100_000
 """At most so many entries are listed, unless told otherwise."""
@@ -95,6 +99,24 @@ async def _copies(cache: Cache, before: int) -> AsyncGenerator[tuple[CacheEntry,
 def _uses(cache: Cache, digest: bytes) -> tuple[int, float | None]:
     held = cache.memory.queue.nodes.get(digest)
     return (0, None) if held is None or not held.hits else (held.hits, held.last_hit_s)
+
+
+async def peek(cache: Cache, key: Key, policy: CachePolicy, directives: Directives) -> Any:
+    """Return the value a call would get from what is stored now; ``None`` if it would get none."""
+    call = CacheCall(key, _never, policy, directives)
+    await cache.ledger.sync_if_due()
+    held, now_s = cache.memory.alive(key.digest), current_clock().now()
+    if held is not None and held.entry.kind == "value" and now_s < held.leaves_s:
+        if isinstance(decide(held.entry, now_s, directives, policy, 1.0), Miss):
+            return None
+        with suppress(CodecError):
+            return held.read(policy.returns)
+    found = await CacheLook(cache, call).find()
+    return None if found is None else found.value
+
+
+async def _never(_flight: CacheFlight) -> Any:
+    """Compute nothing: a peek only looks."""
 
 
 async def explain(cache: Cache, call: CacheCall) -> Explanation:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from hasten.cache.cached import current_cache
+from hasten.cache.decide import Miss
 from hasten.cache.policy import PLAIN, Directives
 from hasten.cache.trail import current_trail, inherit, taint
 from hasten.codec import to_plain
 from hasten.errors import CodecError, StepError, StepFailed, StepTimeout
 from hasten.graph.schedule import Result
-from hasten.trace.recorder import OpenSpan, describe, status_of
+from hasten.trace.recorder import OpenSpan, describe, emit_text, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -64,7 +65,9 @@ class StepAttempt:
     """One step about to run: its inputs by name, its time, and what its span says so far.
 
     ``is_tainted``: its inputs are not as good as they should be, so its value is not kept.
-    ``directives`` are what the run asks of the cache.
+    ``directives`` are what the run asks of the cache. ``age_s`` is how old its value
+    is if the cache gave it, or 0 if it was computed for another run at the same time;
+    ``None`` if this attempt made it.
     """
 
     step: Step[..., Any]
@@ -74,6 +77,7 @@ class StepAttempt:
     is_output: bool = False
     is_tainted: bool = False
     directives: Directives = PLAIN
+    age_s: float | None = None
 
     async def run(self) -> Settled:
         """Run the step and return how it settled; raises only cancellation.
@@ -151,7 +155,17 @@ class StepAttempt:
             _log.warning("%r is not cached: %s", self.step, error)
             return await self._compute(here)
         asked = self.directives
-        return (await cache.answer(key, compute, policy, directives=asked, here=here)).value
+        answer = await cache.answer(key, compute, policy, directives=asked, here=here)
+        if answer.is_collapsed or not isinstance(answer.decision, Miss):
+            self.age_s = getattr(answer.decision, "age_s", 0.0)
+            if self.step.policy.section:
+                emit_text(self.section, answer.value)
+        return answer.value
+
+    @property
+    def section(self) -> str:
+        """The title of the text its step writes, for these values."""
+        return self.step.policy.section.format_map(self.values)
 
     def _compute(self, here: OpenSpan) -> Awaitable[Any]:
         once = self.step.policy.retry.attempts == 1

@@ -21,6 +21,7 @@ from hasten.graph.schedule import Node
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hasten.graph.freshness import Freshness
     from hasten.graph.step import Step
 
 
@@ -34,7 +35,7 @@ class Graph:
     steps run for what they do, such as saving the answer: the run waits for
     them, their values are no part of it, and one that fails degrades it.
     ``limits`` caps how many steps of a limit group run at once. ``deadline_s``
-    bounds a run.
+    bounds a run. ``freshness`` says how much of the answer must be made by the run.
 
     Raises ``GraphError`` for a duplicate or unknown name, a cycle, a type that
     does not fit, or a step that leads to no output or effect.
@@ -52,7 +53,8 @@ class Graph:
         resources: Mapping[str, type] | None = None,
         limits: Mapping[str, int] | None = None,
         deadline_s: float | None = None,
-    ) -> None:  # waiver: eight keywords are a graph's declaration; all but two have defaults
+        freshness: Freshness | None = None,
+    ) -> None:  # waiver: nine keywords are a graph's declaration; all but one have defaults
         self.name = name
         self.inputs = inputs
         self.outputs = tuple(outputs)
@@ -61,12 +63,15 @@ class Graph:
         self.resources = dict(resources or {})
         self.limits = dict(limits or {})
         self.deadline_s = deadline_s
+        self.freshness = freshness
         self.steps = checked(self, steps)
         self.position = {step.name: place for place, step in enumerate(self.steps)}
         self.nodes = tuple(self._node(step) for step in self.steps)
         self.takes = tuple(self._takes(step) for step in self.steps)
         self.is_output = tuple(step.name in self.outputs for step in self.steps)
         self.after = tuple(self._after(step) for step in self.steps)
+        if freshness is not None:
+            freshness.check(self)
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.steps)} steps>"

@@ -22,9 +22,16 @@ from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.trail import CacheTrail, current_trail, set_trail
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.clock import Clock, current_clock, set_clock
-from hasten.errors import DeadlineExceeded, HastenError, NotCached, RunCancelled
+from hasten.errors import (
+    DeadlineExceeded,
+    FreshnessRefused,
+    HastenError,
+    NotCached,
+    RunCancelled,
+)
 from hasten.graph.alarm import AlarmClock
 from hasten.graph.attempt import CANCEL_AGAIN_S, Settled, StepAttempt, failed
+from hasten.graph.freshness import RunFreshness
 from hasten.graph.rerun import Rerun
 from hasten.graph.schedule import Decision, Schedule, Skip, Start
 from hasten.trace.event import RunEvent, RunRecord, RunStatus
@@ -142,6 +149,7 @@ class Run:
         self._context.run(self._enter)
         self._alarms = self._context.run(AlarmClock, self.clock)
         self._rerun = self._context.run(Rerun.of, self.record, options)
+        self._fresh = RunFreshness.of(graph, inputs, options.directives, self._give_anew)
         self._task = self._loop.create_task(
             self._main(), name=f"run {self.run_id}", context=self._context
         )
@@ -202,6 +210,9 @@ class Run:
             # The run owns this task: whoever cancels it, as a closing loop does, ends the run.
             reason = "cancelled"
         self._alarms.stop()
+        if self._fresh is not None and reason == "done":
+            self._error = self._fresh.close(self.record)
+            reason = "failed" if self._error else "done"
         try:
             await self._stop_tasks()
         finally:
@@ -217,6 +228,8 @@ class Run:
             self._finish("failed")
             return
         if stored is None:
+            if self._fresh is not None:
+                await self._fresh.plan(self._values)
             self._apply(self._schedule.start(self.clock.monotonic()))
             return
         for name, value in stored.outputs.items():
@@ -253,6 +266,9 @@ class Run:
         if step.policy.log_fields:
             attributes["params"] = step.logged(values)
         is_tainted = start.is_tainted or bool(start.missed)
+        asked = self.options.directives
+        if self._fresh is not None:
+            asked = self._fresh.directives(step.name, asked)
         attempt = StepAttempt(
             step,
             values,
@@ -260,7 +276,7 @@ class Run:
             attributes,
             graph.is_output[position],
             is_tainted,
-            self.options.directives,
+            asked,
         )
         work = self._run_step(position, attempt)
         task = self._loop.create_task(work, name=step.name, context=self._step_context(position))
@@ -281,9 +297,22 @@ class Run:
         return context
 
     async def _run_step(self, position: int, attempt: StepAttempt) -> None:
-        self._settle(position, await attempt.run())
+        work = attempt.run() if self._fresh is None else self._fresh.run(attempt)
+        try:
+            self._settle(position, await work)
+        except FreshnessRefused as error:
+            self._error = error
+            self._finish("failed")
+
+    def _give_anew(self, name: str, settled: Settled) -> None:
+        """Put a value in the place of the one its step gave before."""
+        self._values[name] = settled.value
+        if name in self.record.outputs:
+            self._answer(self.graph.position[name], settled)
 
     def _skip(self, skip: Skip) -> None:
+        if self._fresh is not None:
+            self._fresh.skip(self._name(skip.node))
         self._errors[skip.node] = self._errors[skip.because]
         self._degrade(skip.node, f"skipped: no {self._name(skip.because)}")
         self._mark(skip.node, None)
@@ -379,7 +408,11 @@ class Run:
             self._error = RunCancelled(f"run {self.run_id} was cancelled")
         record.error = describe(self._error) if self._error else None
         self.recorder.flush_text()
-        if self._rerun is not None and record.status == "complete" and not record.reuse:
+        if (
+            self._rerun is not None
+            and record.status == "complete"
+            and not record.reuse.get("cached")
+        ):
             await self._rerun.keep(record, self._trails.values())
         status: Any = {"complete": "ok"}.get(record.status, record.status)
         self.recorder.finish_span(self.recorder.root, status)

@@ -73,7 +73,9 @@ class StepPolicy:
     while it runs. ``limit`` names a concurrency limit of the graph.
     ``log_fields`` are the parameters that may be logged.
     ``cache`` keeps its values, under the cache in force where it runs: its fields are
-    parameters, and every other parameter is one it ignores.
+    parameters, and every other parameter is one it ignores. ``section`` is the title of
+    the text it writes, parameters in braces: a text that comes from the cache is passed
+    on under it, like one that is being written.
     ``needs`` and ``soft_needs`` name dependencies of a function that takes
     ``**inputs``. Raise ``version`` when the same inputs give another answer.
     """
@@ -87,6 +89,7 @@ class StepPolicy:
     limit: str = ""
     log_fields: tuple[str, ...] = ()
     cache: CachePolicy | None = None
+    section: str = ""
     needs: tuple[str, ...] = ()
     soft_needs: tuple[str, ...] = ()
     version: int = 1
@@ -117,7 +120,7 @@ class Step(Generic[P, T]):
         if policy.retry.attempts < 1:
             self._refuse(f"retry must allow at least 1 attempt, not {policy.retry.attempts}")
         if policy.cache is not None:
-            policy.cache.check_takes(tuple(self.signature.parameters))
+            policy.cache.check_takes(self._parameters())
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run as part of the step that calls it: a span of the run, under its own policy.
@@ -235,6 +238,15 @@ class Step(Generic[P, T]):
         except NameError as error:
             why = "its name must be there in the module at run time, not only under TYPE_CHECKING"
             self._refuse(f"an annotation cannot be resolved ({error}); {why}")
+
+    def _parameters(self) -> tuple[str, ...]:
+        """Return the names it takes; ``needs`` and ``soft_needs`` in place of ``**inputs``."""
+        named = (*self.policy.needs, *self.policy.soft_needs)
+        parameters = self.signature.parameters.values()
+        several = inspect.Parameter.VAR_KEYWORD
+        return tuple(
+            name for one in parameters for name in (named if one.kind is several else (one.name,))
+        )
 
     def _refuse(self, why: str) -> NoReturn:
         message = f"{self.kind} {self.name!r}: {why}"

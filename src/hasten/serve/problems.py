@@ -38,8 +38,8 @@ STATUS: Mapping[type[errors.HastenError], int] = {
     errors.StepError: 502,
     errors.ModelError: 502,
     errors.StoreError: 503,
-    errors.NotCached: 504,
     errors.StoredFailure: 502,
+    errors.FreshnessRefused: 503,
     errors.HastenError: 500,
 }
 """The status of an error is that of its nearest class here."""

@@ -106,6 +106,8 @@ async def run_and_wait(
         return problem_of(outcome.error, run_id=outcome.run_id, outcome=outcome.status)
     answer = _answer(outcome)
     response.headers["Cache-Status"] = _cache_status(outcome.record)
+    if "fresh_share" in outcome.record.reuse:
+        response.headers["Hasten-Fresh-Share"] = f"{outcome.record.reuse['fresh_share']:.3f}"
     response.headers["Hasten-Cost-Usd"] = f"{outcome.record.cost_usd:.6f}"
     response.headers["Server-Timing"] = ", ".join(
         f"{phase};dur={milliseconds}"

@@ -42,6 +42,12 @@ SYSTEM = (
 MARKET_TOOLS = ("research_market_trends", "analyze_competitors", "estimate_market_size")
 
 
+ARCHETYPE = tuple(name for name in PERSON if name != "experience_summary")
+"""All that is not personal; people alike in it may share what is made from it alone (2.1)."""
+
+_MARKET = ("interest_area", "sub_interest_area")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """One section: where it belongs, how long it gets, and all that it may see.
@@ -49,6 +55,7 @@ class Section:
     ``person`` are input fields, ``tools`` are findings it reads and prints,
     ``reads`` findings another section prints, ``profile`` sections of the
     profile it is glad to have. ``title`` may name input fields in braces.
+    ``kept_days`` is how long its text serves everybody who is alike in ``kept_by``.
     """
 
     name: str
@@ -61,6 +68,8 @@ class Section:
     reads: tuple[str, ...] = ()
     has_ideas: bool = False
     profile: tuple[str, ...] = ()
+    kept_days: int | None = None
+    kept_by: tuple[str, ...] = ()
 
     @property
     def sees(self) -> tuple[str, ...]:
@@ -93,6 +102,8 @@ _PROFILE = (
         words=150,
         brief="what time, money and way of working rule out and what they allow",
         person=("time_commitment", "budget_range", "work_style"),
+        kept_days=30,
+        kept_by=ARCHETYPE,
     ),
     Section(
         name="opportunity",
@@ -101,6 +112,8 @@ _PROFILE = (
         words=164,
         brief="where this focus has room for a newcomer with this goal",
         person=("goal_type", "interest_area", "sub_interest_area"),
+        kept_days=30,
+        kept_by=ARCHETYPE,
     ),
     Section(
         name="strengths",
@@ -109,6 +122,8 @@ _PROFILE = (
         words=150,
         brief="what the strongest skill is worth in this focus",
         person=("interest_area", "sub_interest_area", "skill_strength"),
+        kept_days=30,
+        kept_by=ARCHETYPE,
     ),
     Section(
         name="skill_gaps",
@@ -117,6 +132,8 @@ _PROFILE = (
         words=146,
         brief="what is usually missing next to this skill, and the cheapest way to get it",
         person=("sub_interest_area", "skill_strength", "work_style", "time_commitment"),
+        kept_days=30,
+        kept_by=ARCHETYPE,
     ),
     Section(
         name="profile_recommendations",
@@ -137,6 +154,8 @@ _RESEARCH = (
         brief="what the growth and the trends mean for somebody who enters now",
         person=("interest_area", "sub_interest_area"),
         tools=("research_market_trends",),
+        kept_days=14,
+        kept_by=_MARKET,
     ),
     Section(
         name="competition",
@@ -146,6 +165,8 @@ _RESEARCH = (
         brief="how to stand beside these competitors",
         person=("interest_area", "sub_interest_area"),
         tools=("analyze_competitors",),
+        kept_days=14,
+        kept_by=_MARKET,
     ),
     Section(
         name="market_sizing",
@@ -155,6 +176,8 @@ _RESEARCH = (
         brief="which of these sizes matters in a first year",
         person=("interest_area", "sub_interest_area"),
         tools=("estimate_market_size",),
+        kept_days=14,
+        kept_by=_MARKET,
     ),
     Section(
         name="idea_fit",
@@ -197,6 +220,8 @@ _RECOMMENDATION = (
         brief="which risk to meet first and how",
         person=("interest_area", "work_style", "budget_range"),
         tools=("assess_startup_risks",),
+        kept_days=30,
+        kept_by=("interest_area", "work_style", "budget_range"),
     ),
     Section(
         name="costs_and_revenue",

@@ -4,13 +4,15 @@ Owns what each tool may see (its declared fields, nothing else), what people
 are told while it runs, how long it may take, and what stands in for it. A
 source that fails, hangs or talks nonsense ends in a ``MissingFinding``, and
 the run is degraded. ``baseline`` calls them one by one, ``hasten`` side by side.
+What is known of a market is kept for days (discovery plan 1.2); what depends on
+ideas, and whether a domain is free, is asked each time.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hasten import Step, tool
+from hasten import CachePolicy, Step, tool
 from hasten.apps.discovery import findings
 from hasten.apps.discovery.findings import Finding, MissingFinding
 from hasten.apps.discovery.sources import Sources  # noqa: TC001 - a graph reads annotations
@@ -18,12 +20,20 @@ from hasten.apps.discovery.sources import Sources  # noqa: TC001 - a graph reads
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+DAY_S = 86_400.0
+
+MARKET_TAGS = ("market:{interest_area}",)
+"""On all that is known of a market, and so on all that is made from it."""
+
 TOOL_TIMEOUT_S = 12.0
 """No tool takes longer than this; the slowest was timed at 8.9 s."""
 
 
 class ToolSpec(NamedTuple):
-    """One tool: ``fields`` is all it sees, ``finding`` what an answer must be."""
+    """One tool: ``fields`` is all it sees, ``finding`` what an answer must be.
+
+    ``kept_days`` is how long an answer serves everybody who asks with the same fields.
+    """
 
     name: str
     phase: str
@@ -31,6 +41,7 @@ class ToolSpec(NamedTuple):
     what: str
     label: str
     fields: tuple[str, ...]
+    kept_days: int | None = None
 
 
 _MARKET = ("interest_area", "sub_interest_area")
@@ -43,6 +54,7 @@ _SPECS = (
         "Market trends",
         "Analyzing market trends",
         _MARKET,
+        7,
     ),
     ToolSpec(
         "analyze_competitors",
@@ -51,6 +63,7 @@ _SPECS = (
         "Competitors",
         "Looking at competitors",
         _MARKET,
+        14,
     ),
     ToolSpec(
         "estimate_market_size",
@@ -59,6 +72,7 @@ _SPECS = (
         "Market size",
         "Estimating the market's size",
         _MARKET,
+        30,
     ),
     ToolSpec(
         "validate_startup_idea",
@@ -75,6 +89,7 @@ _SPECS = (
         "Risks",
         "Assessing risks",
         ("interest_area", "work_style", "budget_range"),
+        14,
     ),
     ToolSpec(
         "estimate_startup_costs",
@@ -83,6 +98,7 @@ _SPECS = (
         "Startup costs",
         "Estimating costs",
         ("interest_area", "budget_range"),
+        14,
     ),
     ToolSpec(
         "project_revenue",
@@ -139,7 +155,19 @@ def _tool(spec: ToolSpec) -> Step[..., Finding]:
         log_fields=tuple(name for name in spec.fields if name != "ideas"),
         timeout_s=TOOL_TIMEOUT_S,
         fallback=_missing(spec.what),
+        cache=_kept(spec, spec.kept_days) if spec.kept_days else None,
     )(ask)
+
+
+def _kept(spec: ToolSpec, days: int) -> CachePolicy:
+    return CachePolicy(
+        use=spec.name,
+        ttl_s=days * DAY_S,
+        fields=spec.fields,
+        ignore=("sources",),
+        tags=MARKET_TAGS,
+        returns=spec.finding,
+    )
 
 
 def _missing(what: str) -> Callable[[], Awaitable[Finding]]:
