@@ -27,7 +27,7 @@ Owns the tree and what each error carries; leaves the HTTP status to
     │   └── InvalidOutput          .text; an answer that does not satisfy its schema
     ├── StoreError                 .store
     │   └── StoreUnavailable       gone, slow or frozen                           retryable
-    ├── FreshnessRefused           too little of an answer could be made for this request
+    ├── FreshnessRefused           too little of an answer could be made anew   retryable
     ├── NotCached                  only-if-cached, and nothing is
     ├── StoredFailure              .original; an error that a cache policy keeps for a while
     └── CodecError                 bytes that are not what they claim to be
