@@ -123,6 +123,7 @@ class CacheFlights:
         self._view = view
         self._flights: dict[bytes, CacheFlight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settled_by: dict[asyncio.Task[None], Sequence[CacheFlight]] = {}
 
     def joinable(self, digest: bytes) -> CacheFlight | None:
         """Return the computation to join, unless something it uses was invalidated since."""
@@ -141,6 +142,8 @@ class CacheFlights:
     def start(self, work: Coroutine[Any, Any, None], flights: Sequence[CacheFlight]) -> None:
         """Begin ``work``, which settles ``flights``; stop it once nobody waits for any of them."""
         task = self.run(work, "cache fill")
+        self._settled_by[task] = flights
+        task.add_done_callback(self._settled_by.pop)
         waited = set(flights)
 
         def leave(flight: CacheFlight) -> None:
@@ -165,10 +168,12 @@ class CacheFlights:
         return task
 
     async def close(self) -> None:
-        """Stop everything."""
+        """Stop what is under way, but let what was given out already be written."""
         tasks = list(self._tasks)
         for task in tasks:
-            task.cancel()
+            flights = self._settled_by.get(task, ())
+            if not flights or not all(flight.answer.done() for flight in flights):
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
