@@ -81,7 +81,7 @@ async def _copies(cache: Cache, before: int) -> AsyncGenerator[tuple[CacheEntry,
     view = cache.ledger.view
     await cache.ledger.sync_if_due()
     for held in cache.memory.entries():
-        if view.is_alive_entry(held.entry, before):
+        if view.is_alive(held.entry.marks, before):
             yield msgspec.structs.replace(held.entry, body=b""), cache.memory.name, held.size_bytes
     for tier in cache.all_tiers():
         try:
@@ -128,7 +128,7 @@ async def explain(cache: Cache, call: CacheCall) -> Explanation:
     now_s = current_clock().now()
     held = cache.memory.queue.nodes.get(call.key.digest)
     label, digest = call.key.label, call.key.digest.hex()
-    if held is not None and cache.ledger.view.is_alive_entry(held.entry):
+    if held is not None and cache.ledger.view.is_alive(held.entry.marks):
         decision = decide(held.entry, now_s, call.directives, call.policy, 1.0)
         if not isinstance(decision, Miss) and now_s < held.leaves_s:
             return Explanation(label, digest, cache.memory.name, decision)

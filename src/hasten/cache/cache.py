@@ -33,7 +33,7 @@ from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.request import answer_in_request, current_session
 from hasten.cache.stats import CacheStats
 from hasten.cache.tiers import CacheTier, Tier
-from hasten.cache.trail import current_trail
+from hasten.cache.trail import CacheTrail, current_trail
 from hasten.caller import current_caller
 from hasten.clock import current_clock
 from hasten.errors import CodecError, NotCached
@@ -197,6 +197,7 @@ class Cache:
         answer = await self._stored(call)
         if answer is None:
             flight, is_mine = self._flight_for(call)
+            _board(flight)
             async with aclosing(flight.read()) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -356,7 +357,7 @@ class Cache:
             if answer.entry.kind == "error":
                 raise stored_failure(answer.entry)
 
-    async def write(self, tiers: Sequence[CacheTier], entry: CacheEntry) -> None:
+    async def write(self, tiers: Sequence[CacheTier], entry: CacheEntry, trail: CacheTrail) -> None:
         """Write an entry to some tiers, nearest first.
 
         What was invalidated while it was written is taken back: whoever deletes by a
@@ -368,7 +369,7 @@ class Cache:
                 self.stats.of(entry.use, tier.name).stored += 1
         if tiers:
             await self.ledger.pull()
-            if not self._view.is_alive_entry(entry):
+            if not (self._view.is_alive(entry.marks) and trail.is_alive(self._view)):
                 await self.delete([entry.digest])
 
     async def delete(self, digests: Sequence[bytes]) -> None:
@@ -392,11 +393,11 @@ class Cache:
 
     def new_flight(self, call: CacheCall, *, is_joinable: bool) -> CacheFlight:
         """Return a flight for the call that is still to be started."""
-        marks = call.key.marks(call.policy.tags_of(call.key))
-        return self.flights.new(call.key.digest, marks, is_joinable=is_joinable)
+        return self.flights.new(call.key, call.policy.tags_of(call.key), is_joinable=is_joinable)
 
     def _join(self, call: CacheCall, flight: CacheFlight, *, is_mine: bool) -> Awaitable[Answer]:
         """Join the flight now; what it returns waits for this caller's answer."""
+        _board(flight)
         return self._wait(call, flight, flight.wait(), is_mine=is_mine)
 
     async def _wait(
@@ -463,6 +464,16 @@ class Cache:
 
 async def _never(_flight: CacheFlight) -> Any:
     """Compute nothing: an explanation only looks."""
+
+
+def _board(flight: CacheFlight) -> None:
+    """Note that the computation around this call, if there is one, is made of ``flight`` now.
+
+    Once the flight is outdated nobody may join what waits for it either.
+    """
+    trail = current_trail()
+    if trail is not None:
+        trail.add(flight.trail)
 
 
 def _heard(answer: Answer) -> Answer:

@@ -106,7 +106,7 @@ class CacheFill:
     async def write(self) -> None:
         """Write to the tiers that lack it; one that fails keeps nothing and counts it itself."""
         if self._entry is not None:
-            await self._cache.write(self._look.behind, self._entry)
+            await self._cache.write(self._look.behind, self._entry, self.flight.trail)
 
     async def _find_under_lease(self) -> Answer | None:
         """Wait until this process may compute, or for the value if another computes it.
@@ -186,7 +186,8 @@ class CacheFill:
         if len(body) > policy.max_bytes:
             return f"too large: {len(body)} bytes, the policy stores {policy.max_bytes}"
         entry = new_entry(self.call, keep, trail, took_s, body)
-        if not self._cache.ledger.view.is_alive_entry(entry):
+        view = self._cache.ledger.view
+        if not (view.is_alive(entry.marks) and trail.is_alive(view)):
             return "invalidated while it was computed"
         self._cache.memory.hold(entry, value)
         self._entry = entry

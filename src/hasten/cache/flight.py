@@ -16,12 +16,14 @@ import msgspec
 
 from hasten.cache.decide import Decision
 from hasten.cache.entry import CacheEntry
+from hasten.cache.key import mark
 from hasten.cache.trail import CacheTrail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 
     from hasten.cache.generation import CacheGenerations
+    from hasten.cache.key import Key
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -47,9 +49,9 @@ class CacheFlight:
     ``on_left`` is called when the last waiter has left before the end.
     """
 
-    def __init__(self, digest: bytes, generation: int, marks: Sequence[bytes]) -> None:
+    def __init__(self, digest: bytes, trail: CacheTrail) -> None:
         self.digest = digest
-        self.trail = CacheTrail(generation, marks)
+        self.trail = trail
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.on_left: Callable[[CacheFlight], None] = _stay
         self.pieces: list[Any] = []
@@ -128,15 +130,14 @@ class CacheFlights:
     def joinable(self, digest: bytes) -> CacheFlight | None:
         """Return the computation to join, unless something it uses was invalidated since."""
         flight = self._flights.get(digest)
-        if flight is None or not self._view.is_alive(flight.trail.marks):
-            return None
-        return flight
+        return flight if flight is not None and flight.trail.is_alive(self._view) else None
 
-    def new(self, digest: bytes, marks: Sequence[bytes], *, is_joinable: bool) -> CacheFlight:
+    def new(self, key: Key, tags: Sequence[str], *, is_joinable: bool) -> CacheFlight:
         """Return a computation that ``start`` has to begin."""
-        flight = CacheFlight(digest, self._view.epoch, marks)
+        guard = mark("fill", key.tenant)
+        flight = CacheFlight(key.digest, CacheTrail(self._view.epoch, key.marks(tags), guard))
         if is_joinable:
-            self._flights[digest] = flight
+            self._flights[key.digest] = flight
         return flight
 
     def start(self, work: Coroutine[Any, Any, None], flights: Sequence[CacheFlight]) -> None:

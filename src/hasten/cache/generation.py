@@ -14,15 +14,11 @@ goes on serving for as long as it may hold an entry.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
-
-import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hasten.cache.entry import CacheEntry
     from hasten.store.base import Changes
 
 SYNC_EVERY_S = 1.0
@@ -35,16 +31,6 @@ MARKS_KNOWN = 200_000
 NEVER = 2**62
 """Above every epoch."""
 
-_RULE = b"pattern "
-
-
-def pattern_rule(tenant: str, pattern: str) -> bytes:
-    """Return what is bumped for a pattern: a mark that says which labels it means.
-
-    No other mark looks like it: they are all digests of another length.
-    """
-    return _RULE + msgspec.msgpack.encode((tenant, pattern))
-
 
 class CacheGenerations:
     """The view: ``epoch`` is the newest bump it knows, ``sure_until_s`` how long it may stand."""
@@ -55,7 +41,6 @@ class CacheGenerations:
         self._floor = 0
         self._complete_since = 0
         self._bumps: dict[bytes, int] = {}
-        self._patterns: dict[tuple[str, str], int] = {}
 
     def is_alive(self, marks: Mapping[bytes, int], before: int = NEVER) -> bool:
         """Whether none of the marks was bumped since its generation, as far as this view knows.
@@ -66,15 +51,6 @@ class CacheGenerations:
         return not any(
             generation < floor or generation < bumped(mark, 0) < before
             for mark, generation in marks.items()
-        )
-
-    def is_alive_entry(self, entry: CacheEntry, before: int = NEVER) -> bool:
-        """Whether ``entry`` stands: by its marks, and by its label where patterns were given."""
-        return self.is_alive(entry.marks, before) and not any(
-            entry.generation < epoch < before
-            and tenant == entry.tenant
-            and fnmatchcase(entry.label, pattern)
-            for (tenant, pattern), epoch in self._patterns.items()
         )
 
     def unknown(self, marks: Mapping[bytes, int]) -> list[bytes]:
@@ -93,14 +69,10 @@ class CacheGenerations:
             self._bumps.setdefault(mark, 0)
         for mark, at in changes.bumps.items():
             self._bumps[mark] = max(at, self._bumps.get(mark, 0))
-            if mark.startswith(_RULE):
-                tenant, pattern = msgspec.msgpack.decode(mark[len(_RULE) :])
-                self._patterns[tenant, pattern] = self._bumps[mark]
         self._floor = max(self._floor, changes.floor)
         self.epoch = max(self.epoch, changes.epoch)
         if len(self._bumps) > MARKS_KNOWN:
             self._bumps.clear()
-            self._patterns.clear()
             self._complete_since = self.epoch
 
     def doubt(self) -> None:

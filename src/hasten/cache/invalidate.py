@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from hasten.cache.browse import StoredEntry, find_entries
-from hasten.cache.generation import NEVER, pattern_rule
+from hasten.cache.generation import NEVER
 from hasten.cache.key import MarkKind, mark
 from hasten.caller import current_caller
 from hasten.clock import current_clock
@@ -59,9 +59,13 @@ class CacheSelector(msgspec.Struct, frozen=True):
         return "=".join((self.kind, *self.words))
 
     def marks(self, tenants: Sequence[str]) -> tuple[bytes, ...]:
-        """Return the marks to bump within the tenants; of a pattern, the rules."""
+        """Return the marks to bump within the tenants.
+
+        A pattern bumps what is being computed there, whose labels nobody knows; what
+        is stored is looked for afterwards.
+        """
         if self.kind == "pattern":
-            return tuple(pattern_rule(tenant, self.words[0]) for tenant in tenants)
+            return tuple(mark("fill", tenant) for tenant in tenants)
         kind: MarkKind = self.kind
         return tuple(mark(kind, tenant, *self.words) for tenant in tenants)
 

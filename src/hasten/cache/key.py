@@ -110,7 +110,8 @@ class Key(msgspec.Struct, frozen=True, eq=False):
         return tuple(found)
 
 
-MarkKind = Literal["key", "use", "user", "session", "field", "tag"]
+MarkKind = Literal["key", "use", "user", "session", "field", "tag", "fill"]
+"""What a mark is of; ``fill``: everything that is being computed for a tenant."""
 
 
 def make_key(

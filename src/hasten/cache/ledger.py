@@ -80,7 +80,7 @@ class CacheLedger:
             if changes is None:
                 return False
             view.apply(changes, unknown)
-        return view.is_alive_entry(entry, before)
+        return view.is_alive(entry.marks, before)
 
     async def bump(self, marks: Sequence[bytes]) -> int:
         """Kill everything that has one of the marks; return the epoch.

@@ -129,7 +129,7 @@ class CacheMemory:
 
     def _stands(self, held: HeldEntry) -> bool:
         entry = held.entry
-        return not self._view.unknown(entry.marks) and self._view.is_alive_entry(entry)
+        return not self._view.unknown(entry.marks) and self._view.is_alive(entry.marks)
 
     def drop(self, digest: bytes) -> bool:
         """Let go of an entry; whether it was held."""

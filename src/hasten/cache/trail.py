@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from hasten.cache.entry import CacheEntry
+    from hasten.cache.generation import CacheGenerations
     from hasten.cache.key import Key
 
 
@@ -26,14 +27,27 @@ class CacheTrail:
 
     ``generation`` is that of its computation. ``marks`` say for each mark the
     generation since which it must not have been bumped: the computation's own, or
-    that of the oldest part that has it.
+    that of the oldest part that has it. ``guards`` are marks, too, that matter only
+    while it is computed.
     """
 
-    __slots__ = ("built_from", "cost_usd", "generation", "marks", "owners", "tags", "taints")
+    __slots__ = (
+        "built_from",
+        "cost_usd",
+        "generation",
+        "guards",
+        "marks",
+        "owners",
+        "tags",
+        "taints",
+    )
 
-    def __init__(self, generation: int = NEVER, marks: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, generation: int = NEVER, marks: Iterable[bytes] = (), guard: bytes = b""
+    ) -> None:
         self.generation = generation
         self.marks = dict.fromkeys(marks, generation)
+        self.guards = {guard: generation} if guard else {}
         self.tags: dict[str, None] = {}
         self.built_from: dict[bytes, None] = {}
         self.owners: set[tuple[str, str, str]] = set()
@@ -42,14 +56,15 @@ class CacheTrail:
 
     def add_entry(self, entry: CacheEntry) -> None:
         """Note that ``entry`` was used."""
-        self._add_marks(entry.marks)
+        _add_oldest(self.marks, entry.marks)
         self.tags.update(dict.fromkeys(entry.tags))
         self.built_from[entry.digest] = None
         self.owners.add((entry.tenant, entry.user, entry.session))
 
     def add(self, other: CacheTrail) -> None:
-        """Note that a value with the trail ``other`` was used."""
-        self._add_marks(other.marks)
+        """Note that a value with the trail ``other`` is used."""
+        _add_oldest(self.marks, other.marks)
+        _add_oldest(self.guards, other.guards)
         self.tags.update(other.tags)
         self.built_from.update(other.built_from)
         self.owners |= other.owners
@@ -59,11 +74,11 @@ class CacheTrail:
         """Start computing now: what was bumped before does not matter to it."""
         self.generation = generation
         self.marks = dict.fromkeys(self.marks, generation)
+        self.guards = dict.fromkeys(self.guards, generation)
 
-    def _add_marks(self, marks: Mapping[bytes, int]) -> None:
-        mine = self.marks
-        for mark, generation in marks.items():
-            mine[mark] = min(generation, mine.get(mark, NEVER))
+    def is_alive(self, view: CacheGenerations) -> bool:
+        """Whether nothing it was made of, nor it itself, was invalidated since."""
+        return view.is_alive(self.marks) and view.is_alive(self.guards)
 
     def leak_into(self, key: Key) -> str:
         """Say why a value with this trail must not be kept under ``key``; empty if it may.
@@ -78,6 +93,11 @@ class CacheTrail:
             if session not in ("", key.session):
                 return "built from one session's value, but kept for others"
         return ""
+
+
+def _add_oldest(mine: dict[bytes, int], theirs: Mapping[bytes, int]) -> None:
+    for mark, generation in theirs.items():
+        mine[mark] = min(generation, mine.get(mark, NEVER))
 
 
 _trail: ContextVar[CacheTrail | None] = ContextVar("hasten_cache_trail", default=None)
