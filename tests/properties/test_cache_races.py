@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +21,8 @@ from hasten.virtual import VirtualLoop
 from tests.cache.flaky import FlakyStore
 
 if TYPE_CHECKING:
+    import random
+
     from hasten.cache.key import Scope
 
 TAGGED = CachePolicy(use="entity", ttl_s=1000, fields=("id",), tags=("entity:{id}",), wait_s=5)

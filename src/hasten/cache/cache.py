@@ -22,7 +22,7 @@ import msgspec
 from hasten.cache.browse import explain
 from hasten.cache.cached import current_maker
 from hasten.cache.decide import Decision, Fresh, Miss, Stale, decide
-from hasten.cache.entry import CacheEntry, Provenance
+from hasten.cache.entry import Provenance
 from hasten.cache.fill import CacheBatch, CacheFill, stored_failure
 from hasten.cache.flight import Answer, CacheFlight, CacheFlights
 from hasten.cache.invalidate import CacheSelector, Invalidation, audit, erase, invalidate
@@ -33,7 +33,7 @@ from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.request import answer_in_request, current_session
 from hasten.cache.stats import CacheStats
 from hasten.cache.tiers import CacheTier, Tier
-from hasten.cache.trail import CacheTrail, current_trail
+from hasten.cache.trail import current_trail
 from hasten.caller import current_caller
 from hasten.clock import current_clock
 from hasten.errors import CodecError, NotCached
@@ -356,21 +356,6 @@ class Cache:
             self.memory.hold(answer.entry, answer.value)
             if answer.entry.kind == "error":
                 raise stored_failure(answer.entry)
-
-    async def write(self, tiers: Sequence[CacheTier], entry: CacheEntry, trail: CacheTrail) -> None:
-        """Write an entry to some tiers, nearest first.
-
-        What was invalidated while it was written is taken back: whoever deletes by a
-        pattern or a person, and saw no entry yet, has bumped before it looked.
-        """
-        now_s = current_clock().now()
-        for tier in tiers:
-            if await tier.put([entry], now_s):
-                self.stats.of(entry.use, tier.name).stored += 1
-        if tiers:
-            await self.ledger.pull()
-            if not (self._view.is_alive(entry.marks) and trail.is_alive(self._view)):
-                await self.delete([entry.digest])
 
     async def delete(self, digests: Sequence[bytes]) -> None:
         """Delete entries here and in every tier."""

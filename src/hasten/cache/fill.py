@@ -18,6 +18,7 @@ from hasten import codec
 from hasten.cache.decide import Keep, Miss, Skip, admit, admit_error, life_of, stand_in
 from hasten.cache.entry import CacheEntry, Provenance
 from hasten.cache.flight import Answer
+from hasten.cache.key import mark
 from hasten.cache.look import CacheCall, CacheLook
 from hasten.cache.policy import PLAIN
 from hasten.cache.trail import CacheTrail, leave_trail
@@ -104,9 +105,30 @@ class CacheFill:
         self.flight.fail(error)
 
     async def write(self) -> None:
-        """Write to the tiers that lack it; one that fails keeps nothing and counts it itself."""
-        if self._entry is not None:
-            await self._cache.write(self._look.behind, self._entry, self.flight.trail)
+        """Write to the tiers that lack it, nearest first; one that fails counts it itself."""
+        entry, now_s = self._entry, self._clock.now()
+        if entry is None or not self._look.behind:
+            return
+        for tier in self._look.behind:
+            if await tier.put([entry], now_s):
+                self._cache.stats.of(entry.use, tier.name).stored += 1
+        await self._cache.ledger.pull()
+        if not self._is_alive(entry):
+            await self._take_back(entry)
+
+    def _is_alive(self, entry: CacheEntry) -> bool:
+        view = self._cache.ledger.view
+        return view.is_alive(entry.marks) and self.flight.trail.is_alive(view)
+
+    async def _take_back(self, entry: CacheEntry) -> None:
+        """Drop what was invalidated while it was written.
+
+        Whoever deletes by a pattern or a person bumps first and looks afterwards: this
+        entry was not there yet, and others may have found it since.
+        """
+        ledger, dropped = self._cache.ledger, mark("key", entry.tenant, entry.digest.hex())
+        await ledger.tier.ask(lambda: ledger.bump([dropped]), 0)
+        await self._cache.delete([entry.digest])
 
     async def _find_under_lease(self) -> Answer | None:
         """Wait until this process may compute, or for the value if another computes it.
@@ -146,7 +168,9 @@ class CacheFill:
             return self.stand_in(error)
         if here.is_degraded:
             self.flight.trail.taints.append("a step inside it fell back")
-        return self.keep(value, self._clock.monotonic() - began_s)
+        took_s = self._clock.monotonic() - began_s
+        await self._cache.ledger.sync_if_due()
+        return self.keep(value, took_s)
 
     def stand_in(self, error: Exception) -> Answer:
         """Answer with a stale value in place of ``error``, or raise it, stored if it may be."""
@@ -186,8 +210,7 @@ class CacheFill:
         if len(body) > policy.max_bytes:
             return f"too large: {len(body)} bytes, the policy stores {policy.max_bytes}"
         entry = new_entry(self.call, keep, trail, took_s, body)
-        view = self._cache.ledger.view
-        if not (view.is_alive(entry.marks) and trail.is_alive(view)):
+        if not self._is_alive(entry):
             return "invalidated while it was computed"
         self._cache.memory.hold(entry, value)
         self._entry = entry
@@ -261,6 +284,7 @@ class CacheBatch:
         if here.is_degraded:
             self._trail.taints.append("a step inside it fell back")
         took_s = (clock.monotonic() - began_s) / len(missing)
+        await self._cache.ledger.sync_if_due()
         for fill, value in zip(missing, values, strict=True):
             fill.flight.trail.begin(self._trail.generation)
             fill.flight.trail.add(self._trail)
