@@ -168,7 +168,8 @@ async def _real_runs(
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = TextColumn("{task.fields[mode]:<9}"), BarColumn(), TextColumn("{task.fields[at]}")
-    with Progress(*columns, console=err, transient=True) as bars:
+    is_watched = err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=not is_watched) as bars:
         watched = (_watched(runtime, app, inputs, mode, bars) for mode in modes)
         return list(await asyncio.gather(*watched))
 
