@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from hasten import virtual
@@ -234,6 +236,77 @@ def test_a_guarantee_that_cannot_be_met_is_an_error() -> None:
     assert outcome.status == "failed"
     assert isinstance(outcome.error, FreshnessRefused)
     assert outcome.outputs == {}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 400), st.floats(0, 1), st.integers(0, 10))
+def test_whatever_its_length_an_answer_keeps_to_the_floor(
+    own_chars: int, floor: float, seed: int
+) -> None:
+    """However far the lengths are from what was expected: nothing is below it, nothing refused."""
+
+    async def main() -> Outcome:
+        async with Cache() as cache:
+            await GRAPH.run({}, options=RunOptions(cache=cache))
+            asked = {"story": "", "own_chars": own_chars, "floor": floor}
+            return await GRAPH.run(asked, options=RunOptions(cache=cache))
+
+    outcome = virtual.run(main(), seed=seed)
+    assert outcome.status == "complete"
+    reuse = outcome.record.reuse
+    cached = sum({"small": 50, "large": 150}[name] for name in reuse["cached_components"])
+    assert 1 - cached / (200 + own_chars) >= floor - 1e-9
+    assert reuse["fresh_share"] == pytest.approx(1 - cached / (200 + own_chars), abs=1e-4)
+
+
+def test_what_another_run_is_writing_is_not_this_runs_own() -> None:
+    """Of two runs at once one writes each block; the other has it from it, new as it is."""
+
+    async def main() -> list[Outcome]:
+        async with Cache() as cache:
+            options = RunOptions(cache=cache)
+            runs = [GRAPH.start({"story": one}, options=options) for one in ("his", "hers")]
+            return [await run.outcome() for run in runs]
+
+    found = [outcome.record.reuse["cached_components"] for outcome in virtual.run(main())]
+    assert sorted(pair for one in found for pair in one.items()) == [("large", 0.0), ("small", 0.0)]
+
+
+def test_a_block_made_by_a_fallback_degrades_the_run() -> None:
+    """Writing anew may end in a fallback: the run says so, and its answer is not kept."""
+    fails: list[str] = []
+
+    async def plain(area: str) -> str:
+        return area.ljust(100, "-")
+
+    @step(cache=KEPT, fallback=plain)
+    async def block(area: str) -> str:
+        if fails:
+            raise ValueError(*fails)
+        return area.ljust(100, ".")
+
+    @step
+    async def own(story: str) -> str:
+        await current_clock().sleep(1.0)
+        return story
+
+    @step
+    async def whole(block: str, own: str) -> str:
+        return block + own
+
+    told = Freshness(sections={"block": 100, "own": 100}, floor=lambda _: 0.4)
+    graph = Graph("short", [block, own, whole], inputs=Inputs, outputs=["whole"], freshness=told)
+
+    async def main() -> Outcome:
+        async with Cache() as cache:
+            await graph.run({}, options=RunOptions(cache=cache))
+            fails.append("the model is gone")
+            return await graph.run({}, options=RunOptions(cache=cache, rerun=RERUN))
+
+    outcome = virtual.run(main())
+    assert outcome.status == "degraded"
+    assert outcome.degraded_by == ("block: fallback after ValueError",)
+    assert "-" in outcome.outputs["whole"]
 
 
 @pytest.mark.parametrize(

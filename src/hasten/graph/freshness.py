@@ -18,7 +18,7 @@ from hasten.cache.block import choose, fresh_share
 from hasten.cache.browse import peek
 from hasten.cache.cached import current_cache
 from hasten.errors import FreshnessRefused, GraphError
-from hasten.trace.recorder import current_recorder, emit
+from hasten.trace.recorder import current_recorder, degrade, emit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -241,6 +241,8 @@ class RunFreshness:
             recorder.flush_text()
         emit("text.replaced", section=section, text="")
         part = await self._made_again(self._parts[name])
+        if part.settled.error is not None:
+            degrade(name, part.settled.reason)
         if part.settled.result == "none":
             emit("text.replaced", section=section, text=self._parts[name].settled.value)
             return
