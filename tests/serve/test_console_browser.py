@@ -123,8 +123,9 @@ def choose(page: Page, app: str) -> None:
     page.get_by_label("Application").select_option(app)
 
 
-def run(page: Page, speed: str = "40×") -> None:
-    """Press Run at a speed."""
+def run(page: Page, speed: str = "40×", *, reuse: str = "Nothing") -> None:
+    """Press Run at a speed, and let it reuse what an earlier test has computed, or nothing."""
+    page.get_by_text(reuse, exact=True).click()
     page.get_by_text(speed, exact=True).click()
     page.get_by_role("button", name="Run", exact=True).click()
 
@@ -211,6 +212,8 @@ def test_the_report_is_copied_and_saved(page: Page) -> None:
 def test_everything_can_be_done_from_the_keyboard(page: Page) -> None:
     """Run, find Cancel by Esc, change tabs by arrows, leave the dialog by Esc."""
     choose(page, "toy")
+    page.get_by_role("radio", name="Nothing").focus()
+    page.keyboard.press("Space")
     page.get_by_role("radio", name="1×", exact=True).focus()
     page.keyboard.press("Space")
     page.keyboard.press("Control+Enter")
@@ -318,6 +321,31 @@ def test_a_stream_that_breaks_is_taken_up_again(page: Page) -> None:
     assert all(int(number or 0) > 0 for number in resumed)
     page.get_by_role("tab", name="Answer").click()
     assert "facts about tea" in page.get_by_role("tabpanel").inner_text()
+
+
+def test_the_cache_is_seen_and_dropped(page: Page) -> None:
+    """A rerun says so, the cache page counts and lists it, and a preview comes before the drop."""
+    choose(page, "toy")
+    page.get_by_label("Note").fill("seen again")
+    for _ in range(2):
+        run(page, reuse="What is fresh")
+        page.get_by_role("button", name="Run", exact=True).wait_for()
+    page.get_by_text("The same inputs as before").wait_for()
+    page.get_by_role("button", name="Cache", exact=True).click()
+    uses = page.get_by_role("region", name="Use", exact=True)
+    uses.get_by_role("row", name=re.compile("rerun")).wait_for()
+    page.get_by_role("button", name="Explain").click()
+    page.get_by_text("hit in memory").wait_for()
+    page.get_by_label("Drop by").select_option("pattern")
+    page.get_by_label("What to drop").fill("rerun*")
+    page.get_by_role("button", name="Preview").click()
+    page.locator(".tree", has_text="rerun app=toy").wait_for()
+    listed = page.get_by_role("row", name=re.compile("rerun app=toy")).first
+    assert listed.is_visible()
+    page.get_by_role("button", name=re.compile(r"Drop \d")).click()
+    listed.wait_for(state="hidden")
+    page.get_by_role("button", name="Races").click()
+    page.get_by_label("Note").wait_for()
 
 
 def test_a_past_race_is_shown_again(page: Page) -> None:

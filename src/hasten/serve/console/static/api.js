@@ -19,7 +19,11 @@ export const key = {
   set: (value) => (value ? sessionStorage.setItem(KEY, value) : sessionStorage.removeItem(KEY)),
 };
 
-async function request(path, { body, headers = {}, method = body ? "POST" : "GET", signal } = {}) {
+/** `cache` is the browser's own: "no-store" sends `Cache-Control: no-cache` along, "default" none. */
+async function request(
+  path,
+  { body, headers = {}, method = body ? "POST" : "GET", signal, cache = "no-store" } = {},
+) {
   const sent = { Accept: "application/json", ...headers };
   if (body) sent["Content-Type"] = "application/json";
   if (key.get()) sent.Authorization = `Bearer ${key.get()}`;
@@ -28,7 +32,7 @@ async function request(path, { body, headers = {}, method = body ? "POST" : "GET
     headers: sent,
     body: body && JSON.stringify(body),
     signal,
-    cache: "no-store",
+    cache,
   };
   const response = await fetch(path, init).catch((error) => {
     if (signal?.aborted) throw error;
@@ -47,18 +51,28 @@ export const listRuns = async (app) =>
 export const showRun = (runId) => json(at(runId));
 export const cancelRun = (runId) => json(`${at(runId)}/cancel`, { method: "POST" });
 
+export const cacheStats = () => json("/api/cache/stats");
+export const cacheEntries = (which) => json(`/api/cache/entries?${new URLSearchParams(which)}`);
+export const invalidate = (body) => json("/api/cache/invalidate", { body });
+export const explainRun = (body) => json("/api/cache/explain", { body });
+
 /** Returns a `connect` for stream.js that finds a run that exists. */
 export function existingRun(runId, signal) {
   return (lastId) => events(runId, lastId, signal);
 }
 
-/** Returns a `connect` that starts a run first, once, whatever the connection does. */
-export function newRun(body, signal) {
+/**
+ * Returns a `connect` that starts a run first, once, whatever the connection does.
+ * Without `isReusing` everything in it is computed anew.
+ */
+export function newRun(body, { isReusing, signal }) {
   let runId = "";
   return async (lastId) => {
     if (runId) return events(runId, lastId, signal);
     const headers = { Accept: "text/event-stream" };
-    const response = await request("/api/run/stream", { body, headers, signal }).catch((error) => {
+    if (!isReusing) headers["Cache-Control"] = "no-cache";
+    const asked = { body, headers, signal, cache: "default" };
+    const response = await request("/api/run/stream", asked).catch((error) => {
       error.isFinal = true; // it may have begun: starting another would pay twice
       throw error;
     });

@@ -1,7 +1,8 @@
-/** The page: which application, its form, the race, the report, the runs there were. */
+/** The page: which application, its form, the race, the report, the runs there were; or the cache. */
 
 import { html, render, useEffect, useState } from "./dom.js";
 import { Announcer } from "./announcer.js";
+import { CachePage } from "./cache.js";
 import { useCatalog, useRecent } from "./catalog.js";
 import { Form } from "./form.js";
 import { Header } from "./header.js";
@@ -17,6 +18,7 @@ function App() {
   const race = useRace();
   const catalog = useCatalog(race.open);
   const { apps, app, failure } = catalog;
+  const [isCacheOpen, setIsCacheOpen] = useState(false);
   const [isAskingKey, setIsAskingKey] = useState(false);
   useEffect(() => {
     if ([failure?.status, race.problem?.status].includes(401)) setIsAskingKey(true);
@@ -32,10 +34,26 @@ function App() {
     if (isChanged) catalog.load();
   };
   return html`
-    <${Header} apps=${apps ?? []} app=${app} onChoose=${choose} onKey=${() => setIsAskingKey(true)} />
+    <${Header}
+      apps=${apps ?? []}
+      app=${app}
+      onChoose=${choose}
+      isCacheOpen=${isCacheOpen}
+      onCache=${() => setIsCacheOpen(!isCacheOpen)}
+      onKey=${() => setIsAskingKey(true)}
+    />
     <main>
       <${Banner} text=${failure?.message || errors.rest} />
-      ${app && html`<${Stage} race=${race} catalog=${catalog} errors=${errors.byField} />`}
+      ${
+        app &&
+        isCacheOpen &&
+        html`<${CachePage} app=${app} form=${catalog.form} onError=${catalog.setFailure} />`
+      }
+      ${
+        app &&
+        !isCacheOpen &&
+        html`<${Stage} race=${race} catalog=${catalog} errors=${errors.byField} />`
+      }
       ${apps?.length === 0 && html`<p class="quiet">No application is installed.</p>`}
     </main>
     <${Announcer} runs=${race.runs} />
@@ -57,7 +75,8 @@ function Stage({ race, catalog, errors }) {
     const pace = app.simulated ? { speed: form.speed } : {};
     setFailure(null);
     showRace();
-    race.begin(modes, { app: app.name, inputs: inputsOf(app.inputs, form.values), ...pace });
+    const asked = { app: app.name, inputs: inputsOf(app.inputs, form.values), ...pace };
+    race.begin(modes, asked, form.isReusing);
   };
   return html`
     <div class="side">

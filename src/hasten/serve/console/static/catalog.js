@@ -10,7 +10,7 @@ const SPEED = 4;
 /** A form as it begins: the first sample, or the one called `sample`, filled in. */
 function newForm(app, sample = Object.keys(app.samples)[0] ?? "") {
   const values = startValues(app.inputs, app.samples[sample]);
-  return { sample, values, modes: "both", speed: SPEED };
+  return { sample, values, modes: "both", speed: SPEED, isReusing: true };
 }
 
 /**

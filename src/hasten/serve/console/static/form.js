@@ -7,7 +7,7 @@ import { fieldsOf } from "./schema.js";
 const SPEEDS = [1, 4, 10, 40];
 
 /**
- * `form` is `{values, modes, speed}`; `errors` are the server's, by field name.
+ * `form` is `{values, modes, speed, isReusing}`; `errors` are the server's, by field name.
  * Ctrl+Enter anywhere in the form runs it.
  */
 export function Form({
@@ -75,6 +75,16 @@ export function Form({
           onChange=${(speed) => onChange({ speed })}
         />`
         }
+        <${Choice}
+          name="reuse"
+          legend="Reuse"
+          value=${form.isReusing}
+          options=${[
+            [true, "What is fresh"],
+            [false, "Nothing"],
+          ]}
+          onChange=${(isReusing) => onChange({ isReusing })}
+        />
         <div class="buttons">
           <button class="run" type="submit" disabled=${isRunning} title="Ctrl+Enter">
             ${isRunning ? "Running…" : "Run"}

@@ -5,7 +5,7 @@ import { html } from "./dom.js";
 const SIMULATED =
   "No provider is asked: a seeded model answers with the latencies measured for this application.";
 
-export function Header({ apps, app, onChoose, onKey }) {
+export function Header({ apps, app, onChoose, isCacheOpen, onCache, onKey }) {
   return html`
     <header class="top">
       <h1><img src="/console/icon.svg" alt="" width="22" height="22" />Hasten</h1>
@@ -15,6 +15,9 @@ export function Header({ apps, app, onChoose, onKey }) {
         app?.simulated &&
         html`<p class="badge" title=${SIMULATED}>Simulated model · figures are simulated seconds</p>`
       }
+      <button type="button" class="plain" aria-pressed=${isCacheOpen} onClick=${onCache}>
+        ${isCacheOpen ? "Races" : "Cache"}
+      </button>
       <button type="button" class="plain" onClick=${onKey}>Key</button>
     </header>
   `;

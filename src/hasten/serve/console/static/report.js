@@ -5,6 +5,7 @@ import { Choice } from "./form.js";
 import { title, words } from "./format.js";
 import { render } from "./markdown.js";
 import { partsOf, reportMarkdown } from "./parts.js";
+import { reuseOf } from "./reuse.js";
 import { isAnswered, isOver } from "./state.js";
 
 const NOTHING = "This run wrote nothing.";
@@ -34,6 +35,7 @@ export function Report({ app, runs }) {
         <${Take} run=${run} app=${app} isEmpty=${!parts.length} />
       </header>
       <${Notes} run=${run} />
+      <${Reused} run=${run} />
       ${
         part
           ? html`<${Tabs} parts=${parts} chosen=${part.phase} onChoose=${setChosen} />
@@ -65,6 +67,23 @@ function Notes({ run }) {
       </ul>
     </div>`
     }
+  `;
+}
+
+/** What was computed before, and how old each block is. */
+function Reused({ run }) {
+  const reused = reuseOf(run);
+  if (!reused) return null;
+  return html`
+    <div class="reused">
+      <p class="quiet">${reused.text}</p>
+      <ul class="blocks" aria-label="Blocks">
+        ${reused.blocks.map(
+          ({ name, isFresh, label }) =>
+            html`<li key=${name} class=${isFresh ? "chip fresh" : "chip"}>${name}: ${label}</li>`,
+        )}
+      </ul>
+    </div>
   `;
 }
 

@@ -63,7 +63,8 @@ export function useRace() {
   }, []);
 
   const begin = useCallback(
-    (modes, body) => followAll(modes, (mode, signal) => newRun({ ...body, mode }, signal)),
+    (modes, body, isReusing) =>
+      followAll(modes, (mode, signal) => newRun({ ...body, mode }, { isReusing, signal })),
     [followAll],
   );
   const open = useCallback(

@@ -26,6 +26,7 @@ export const NEW_RUN = Object.freeze({
   step: "",
   degraded: [],
   error: null,
+  reuse: null,
   firstTextS: null,
   lastS: 0,
   endS: null,
@@ -129,6 +130,7 @@ const READERS = {
     const ended = {
       status: data.status,
       error: data.error ?? null,
+      reuse: data.reuse ?? null,
       progress: 1,
       remainingMs: 0,
       step: "",
