@@ -18,7 +18,7 @@ from hasten.graph.freshness import Freshness
 from hasten.graph.graph import Graph
 from hasten.graph.rerun import RERUN
 from hasten.graph.run import Outcome, RunOptions
-from hasten.graph.step import step
+from hasten.graph.step import Soft, step
 from hasten.trace.recorder import emit_text
 
 if TYPE_CHECKING:
@@ -333,3 +333,28 @@ def test_a_section_must_be_shown() -> None:
     told = Freshness(sections={"small": 50}, floor=lambda _: 0.3)
     with pytest.raises(GraphError, match="'small' is no output, nor does one take it"):
         Graph("hid", [SMALL, LARGE, early, last], inputs=Inputs, outputs=["last"], freshness=told)
+
+
+def test_a_section_that_never_comes_counts_for_nothing() -> None:
+    """A degraded answer says what is in it; one that would be all reused is refused."""
+
+    @step
+    async def own(story: str) -> str:
+        await current_clock().sleep(10_000.0)
+        return story
+
+    @step(soft_wait_s=5.0)
+    async def whole(small: str, own: Soft[str]) -> str:
+        return f"{small}{own}"
+
+    told = Freshness(sections={"small": 50, "own": 100}, floor=lambda _: 0.3)
+    graph = Graph("hung", [SMALL, own, whole], inputs=Inputs, outputs=["whole"], freshness=told)
+
+    async def main() -> None:
+        async with Cache() as cache:
+            first, second = [await graph.run({}, options=RunOptions(cache=cache)) for _ in range(2)]
+        assert first.status == "degraded"
+        assert first.record.reuse["fresh_components"] == {"small": 0.0}
+        assert isinstance(second.error, FreshnessRefused)
+
+    virtual.run(main())
