@@ -20,6 +20,7 @@ from hasten.clock import current_clock
 from hasten.errors import InvalidInput, NotCached, StoredFailure
 from hasten.store.memory import MemoryStore
 from tests.cache.counting import POLICY, Counted, in_virtual_time, key_of, two_processes
+from tests.cache.flaky import FlakyStore
 
 NO_CACHE = Directives(no_cache=True)
 
@@ -438,3 +439,16 @@ async def test_early_refreshes_spare_everybody_the_wait() -> None:
     assert waited <= 10
     assert 10 <= compute.begun - 1 <= 12
     assert cache.stats.of("tool", "").misses == compute.begun
+
+
+@in_virtual_time
+async def test_closing_lets_what_was_answered_be_written() -> None:
+    """The caller has its value before the slow store has; closing right then loses nothing."""
+    home = MemoryStore(name="home")
+    slow = FlakyStore(home, deadline_s=1.0)
+    cache = Cache([Tier(store=slow)])
+    slow.delay_s = lambda: 0.5
+    await cache.get_or_compute(key_of(), Counted(0.0), POLICY)
+    assert (await home.size()).entries == 0
+    await cache.close()
+    assert (await home.size()).entries == 1

@@ -249,3 +249,18 @@ def test_a_tier_that_is_gone_shows(on_server: Callable[..., Any]) -> None:
         assert tiers == {"memory": True, "redis": False, "disk": True}
 
     on_server(test, redis_url="redis://127.0.0.1:1/0")
+
+
+def test_the_log_says_at_the_end_what_was_reused(
+    on_server: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line when the server stops, with every use."""
+
+    async def test(client: Client) -> None:
+        for _ in range(3):
+            await store(client, ANN, FACTS, "AI")
+
+    with caplog.at_level("INFO", "hasten.wire"):
+        on_server(test)
+    (line,) = [one for one in caplog.messages if one.startswith("cache: ")]
+    assert line.startswith("cache: facts: 2 hits, 0 stale, 0 collapsed, 1 misses, 0 errors, saved ")
