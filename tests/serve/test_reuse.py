@@ -25,7 +25,7 @@ def test_an_answer_says_how_fresh_it_is(tmp_path: Path) -> None:
     """All of the first; of one for somebody alike its share, its blocks with ages, and words."""
 
     async def main() -> None:
-        settings = Settings(home=tmp_path, speed=20.0)
+        settings = Settings(home=tmp_path, speed=6.0)
         guard = create_app(settings, {"discovery": app})
         async with serving(guard) as url, aiohttp.ClientSession(url) as session:
 
