@@ -22,9 +22,8 @@ import msgspec
 from hasten.cache.browse import explain
 from hasten.cache.cached import current_maker
 from hasten.cache.decide import Decision, Fresh, Miss, Stale, decide
-from hasten.cache.entry import Provenance
 from hasten.cache.fill import CacheBatch, CacheFill, stored_failure
-from hasten.cache.flight import Answer, CacheFlight, CacheFlights
+from hasten.cache.flight import Answer, CacheFlight, CacheFlights, said_of
 from hasten.cache.invalidate import CacheSelector, Invalidation, audit, erase, invalidate
 from hasten.cache.ledger import CacheLedger, ledger_of
 from hasten.cache.look import CacheCall, CacheLook
@@ -43,6 +42,7 @@ from hasten.virtual import VirtualLoop
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
+    from hasten.cache.entry import CacheEntry
     from hasten.cache.explain import Explanation
     from hasten.cache.key import Key
     from hasten.store.base import ByteStore
@@ -164,11 +164,11 @@ class Cache:
             counters = self.stats.of(policy.use, "request")
             return await answer_in_request(key.digest, compute, counters)
         call = CacheCall(key, lambda _: compute(), policy, directives, here)
-        answer = await self._stored(call)
-        if answer is None:
-            flight, is_mine = self._flight_for(call)
-            answer = await self._join(call, flight, is_mine=is_mine)
-        return answer
+        found = await self._find(call)
+        if isinstance(found, Answer):
+            return found
+        flight, is_mine = found
+        return await self._join(call, flight, is_mine=is_mine)
 
     async def stream(
         self,
@@ -194,9 +194,11 @@ class Cache:
             return whole(flight.pieces)
 
         call = CacheCall(key, pump, policy, directives)
-        answer = await self._stored(call)
-        if answer is None:
-            flight, is_mine = self._flight_for(call)
+        found = await self._find(call)
+        if isinstance(found, Answer):
+            answer = found
+        else:
+            flight, is_mine = found
             _board(flight)
             async with aclosing(flight.read()) as pieces:
                 async for piece in pieces:
@@ -294,26 +296,48 @@ class Cache:
         """Say what a call would get now and why, and which stored keys come near."""
         return await explain(self, CacheCall(key, _never, policy, directives))
 
-    async def _stored(self, call: CacheCall) -> Answer | None:
-        """Return what memory has; for ``only_if_cached`` what any tier has, or raise."""
+    async def _find(self, call: CacheCall) -> Answer | tuple[CacheFlight, bool]:
+        """Return the stored answer, or the flight that gets it and whether it is this call's own.
+
+        A request with directives flies alone: what suits others may not suit it.
+        """
         await self.ledger.sync_if_due()
+        is_joinable = call.directives == PLAIN
+        found = self._at_hand(call, is_joinable=is_joinable)
+        if found is not None:
+            return found
+        look = CacheLook(self, call)
+        answer = await look.find()
+        if answer is not None:
+            self.keep_found(call, answer, look.behind)
+            return self._given(call, answer)
+        if call.directives.only_if_cached:
+            message = f"only-if-cached: {call.key.label}: {look.reason}"
+            raise NotCached(message)
+        # Others were not idle while the tiers were asked.
+        found = self._at_hand(call, is_joinable=is_joinable) if look.tiers else None
+        if found is not None:
+            return found
+        flight = self.new_flight(call, is_joinable=is_joinable)
+        self.flights.start(CacheFill(self, call, flight, look).run(), [flight])
+        return flight, True
+
+    def _at_hand(
+        self, call: CacheCall, *, is_joinable: bool
+    ) -> Answer | tuple[CacheFlight, bool] | None:
+        """Return what this process has or is getting."""
         answer = self._from_memory(call)
-        if answer is None and call.directives.only_if_cached:
-            look = CacheLook(self, call)
-            answer = await look.find()
-            if answer is None:
-                message = f"only-if-cached: {call.key.label}: {look.reason}"
-                raise NotCached(message)
-            self.keep_found(answer)
-        return None if answer is None else self._given(call, answer)
+        if answer is not None:
+            return self._given(call, answer)
+        flight = self.flights.joinable(call.key.digest) if is_joinable else None
+        return None if flight is None else (flight, False)
 
     def _given(self, call: CacheCall, answer: Answer) -> Answer:
-        """Record that a stored answer was given."""
-        said = self.count(call, answer)
+        """Record a stored answer that a caller is given."""
         if call.here is not None:
-            call.here.set(**said)
-        else:
-            with OpenSpan("cache", call.policy.use, said):
+            call.here.set(**said_of(call, answer))
+        elif current_recorder() is not None:
+            with OpenSpan("cache", call.policy.use, said_of(call, answer)):
                 pass
         return _heard(answer)
 
@@ -329,12 +353,13 @@ class Cache:
         answer = self._held_answer(held, call, decision)
         if answer is not None:
             held.touch(now_s)
+            self._count(call, answer)
             self.renew_if_due(call, decision)
         return answer
 
     def _held_answer(self, held: HeldEntry, call: CacheCall, decision: Decision) -> Answer | None:
         if held.entry.kind == "error":
-            self.count(call, Answer(None, decision, self.memory.name, held.entry))
+            self._count(call, Answer(None, decision, self.memory.name, held.entry))
             raise stored_failure(held.entry)
         try:
             value = held.read(call.policy.returns)
@@ -350,12 +375,25 @@ class Cache:
             return None
         return self._held_answer(held, call, Miss("held in case of an error"))
 
-    def keep_found(self, answer: Answer) -> None:
-        """Hold what a tier gave just now; an error it keeps is raised."""
-        if answer.entry is not None:
-            self.memory.hold(answer.entry, answer.value)
-            if answer.entry.kind == "error":
-                raise stored_failure(answer.entry)
+    def keep_found(self, call: CacheCall, answer: Answer, behind: Sequence[CacheTier]) -> None:
+        """Hold what a tier gave, hand it to the tiers ``behind``; an error it keeps is raised."""
+        entry = answer.entry
+        if entry is None:
+            return
+        self.memory.hold(entry, answer.value)
+        self._count(call, answer)
+        if behind:
+            self.flights.run(self.write(entry, behind), "cache promotion")
+        if entry.kind == "error":
+            raise stored_failure(entry)
+        self.renew_if_due(call, answer.decision)
+
+    async def write(self, entry: CacheEntry, tiers: Sequence[CacheTier]) -> None:
+        """Write an entry to some tiers, nearest first; one that fails counts it itself."""
+        now_s = current_clock().now()
+        for tier in tiers:
+            if await tier.put([entry], now_s):
+                self.stats.of(entry.use, tier.name).stored += 1
 
     async def delete(self, digests: Sequence[bytes]) -> None:
         """Delete entries here and in every tier."""
@@ -363,18 +401,6 @@ class Cache:
             self.memory.drop(digest)
         for tier in self.all_tiers():
             await tier.delete(digests)
-
-    def _flight_for(self, call: CacheCall) -> tuple[CacheFlight, bool]:
-        """Return the flight that gets the value, and whether it was started for this call.
-
-        A request with directives flies alone: what suits others may not suit it.
-        """
-        is_joinable = call.directives == PLAIN
-        if is_joinable and (flight := self.flights.joinable(call.key.digest)):
-            return flight, False
-        flight = self.new_flight(call, is_joinable=is_joinable)
-        self.flights.start(CacheFill(self, call, flight).run(), [flight])
-        return flight, True
 
     def new_flight(self, call: CacheCall, *, is_joinable: bool) -> CacheFlight:
         """Return a flight for the call that is still to be started."""
@@ -422,23 +448,16 @@ class Cache:
         if is_due and self.flights.joinable(call.key.digest) is None:
             call = dataclasses.replace(call, directives=PLAIN, here=None)
             flight = self.new_flight(call, is_joinable=True)
-            self.flights.run(CacheFill(self, call, flight, is_renewal=True).run(), "cache renewal")
+            look = CacheLook(self, call, is_renewal=True)
+            self.flights.run(CacheFill(self, call, flight, look).run(), "cache renewal")
 
-    def count(self, call: CacheCall, answer: Answer) -> dict[str, Any]:
-        """Count an answer, and return it as the attributes of its span."""
-        decision, entry = answer.decision, answer.entry
-        said: dict[str, Any] = {"use": call.policy.use, "tier": answer.tier}
-        if isinstance(decision, Miss):
-            return {**said, "result": "miss", "reason": decision.reason, "stored": answer.stored}
-        counters = self.stats.of(call.policy.use, answer.tier)
+    def _count(self, call: CacheCall, answer: Answer) -> None:
+        counters, decision = self.stats.of(call.policy.use, answer.tier), answer.decision
         if isinstance(decision, Stale):
             counters.stale += 1
-            said["reason"] = decision.reason
-        origin = entry.provenance if entry is not None else Provenance()
-        counters.hit(decision.age_s, origin.compute_s, origin.cost_usd)
-        result = "hit" if isinstance(decision, Fresh) else "stale"
-        saved = {"saved_ms": origin.compute_s * 1e3, "saved_usd": origin.cost_usd}
-        return {**said, "result": result, "cache_hit": True, **saved}
+        if answer.entry is not None and not isinstance(decision, Miss):
+            origin = answer.entry.provenance
+            counters.hit(decision.age_s, origin.compute_s, origin.cost_usd)
 
     def draw(self) -> float:
         """Draw from 0 to 1, for early refreshes; in virtual time from the loop's seed."""

@@ -17,7 +17,7 @@ import msgspec
 from hasten import codec
 from hasten.cache.decide import Keep, Miss, Skip, admit, admit_error, life_of, stand_in
 from hasten.cache.entry import CacheEntry, Provenance
-from hasten.cache.flight import Answer
+from hasten.cache.flight import Answer, said_of
 from hasten.cache.key import mark
 from hasten.cache.look import CacheCall, CacheLook
 from hasten.cache.policy import PLAIN
@@ -46,13 +46,11 @@ POLL_S = 0.025
 class CacheFill:
     """One flight's way to its answer."""
 
-    def __init__(
-        self, cache: Cache, call: CacheCall, flight: CacheFlight, *, is_renewal: bool = False
-    ) -> None:
+    def __init__(self, cache: Cache, call: CacheCall, flight: CacheFlight, look: CacheLook) -> None:
         self.call = call
         self.flight = flight
         self._cache = cache
-        self._look = CacheLook(cache, call, is_renewal=is_renewal)
+        self._look = look
         self._clock = current_clock()
         self._lease: asyncio.Task[None] | None = None
         self._entry: CacheEntry | None = None
@@ -64,10 +62,8 @@ class CacheFill:
                 leave_trail(self.flight.trail),
                 OpenSpan("cache", self.call.policy.use, {}) as here,
             ):
-                answer = await self.find() or await self._find_under_lease()
-                if answer is None:
-                    answer = await self._compute(here)
-                said = self._cache.count(self.call, answer)
+                answer = await self._find_under_lease() or await self._compute(here)
+                said = said_of(self.call, answer)
                 if self.call.here is not None:
                     self.call.here.set(**said)
                     said.pop("cache_hit", None)
@@ -83,21 +79,15 @@ class CacheFill:
 
     async def find(self) -> Answer | None:
         """Return what a tier has, if it may answer. Raises ``StoredFailure`` for a stored error."""
-        if self.call.directives.no_cache:
-            self._look.reason = "no-cache: the request wants a new answer"
-            return None
         found = await self._look.find()
-        if found is None:
-            return None
-        self._entry = found.entry
-        self._cache.keep_found(found)
+        if found is not None:
+            self._cache.keep_found(self.call, found, self._look.behind)
         return found
 
     def settle(self, answer: Answer) -> None:
-        """Give the answer to everybody who waits; renew it meanwhile if it is due."""
+        """Give the answer to everybody who waits."""
         self._cache.flights.land(self.flight)
         self.flight.settle(answer)
-        self._cache.renew_if_due(self.call, answer.decision)
 
     def fail(self, error: BaseException) -> None:
         """Give the error to everybody who waits."""
@@ -105,13 +95,11 @@ class CacheFill:
         self.flight.fail(error)
 
     async def write(self) -> None:
-        """Write to the tiers that lack it, nearest first; one that fails counts it itself."""
-        entry, now_s = self._entry, self._clock.now()
-        if entry is None or not self._look.behind:
+        """Write what was computed to the tiers."""
+        entry = self._entry
+        if entry is None or not self._look.tiers:
             return
-        for tier in self._look.behind:
-            if await tier.put([entry], now_s):
-                self._cache.stats.of(entry.use, tier.name).stored += 1
+        await self._cache.write(entry, self._look.tiers)
         await self._cache.ledger.pull()
         if not self._is_alive(entry):
             await self._take_back(entry)
@@ -136,7 +124,7 @@ class CacheFill:
         Once the lease is ours the value may have been stored in between: look again.
         """
         ledger, wait_s = self._cache.ledger, self.call.policy.wait_s
-        if not ledger.is_shared or wait_s <= 0:
+        if not ledger.is_shared or wait_s <= 0 or self.call.directives.no_cache:
             return None
         give_up_s = self._clock.monotonic() + wait_s
         while self._clock.monotonic() < give_up_s:
@@ -175,7 +163,7 @@ class CacheFill:
     def stand_in(self, error: Exception) -> Answer:
         """Answer with a stale value in place of ``error``, or raise it, stored if it may be."""
         self._cache.stats.of(self.call.policy.use, "").errors += 1
-        spare = self._look.spare
+        spare = self._look.spare or self._cache.spare(self.call)
         if spare is not None and spare.entry is not None and not self.flight.pieces:
             decision = stand_in(spare.entry, self._clock.now(), self.call.directives)
             if decision is not None:
@@ -214,7 +202,6 @@ class CacheFill:
             return "invalidated while it was computed"
         self._cache.memory.hold(entry, value)
         self._entry = entry
-        self._look.behind = self._look.tiers
         return ""
 
 
@@ -240,7 +227,7 @@ class CacheBatch:
     def add(self, call: CacheCall) -> CacheFlight:
         """Add a call that memory cannot answer; return its flight."""
         flight = self._cache.new_flight(call, is_joinable=True)
-        self.fills.append(CacheFill(self._cache, call, flight))
+        self.fills.append(CacheFill(self._cache, call, flight, CacheLook(self._cache, call)))
         return flight
 
     async def run(self) -> None:
@@ -271,7 +258,6 @@ class CacheBatch:
             elif isinstance(found, BaseException):
                 fill.fail(found)
             else:
-                self._cache.count(fill.call, found)
                 fill.settle(found)
         return missing
 

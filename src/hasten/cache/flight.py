@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hasten.cache.decide import Decision
-from hasten.cache.entry import CacheEntry
+from hasten.cache.decide import Decision, Fresh, Miss, Stale
+from hasten.cache.entry import CacheEntry, Provenance
 from hasten.cache.key import mark
 from hasten.cache.trail import CacheTrail
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from hasten.cache.generation import CacheGenerations
     from hasten.cache.key import Key
+    from hasten.cache.look import CacheCall
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -40,6 +41,24 @@ class Answer(msgspec.Struct, frozen=True):
     entry: CacheEntry | None = None
     stored: str = ""
     is_collapsed: bool = False
+
+
+def said_of(call: CacheCall, answer: Answer) -> dict[str, Any]:
+    """Return an answer as the attributes of the span of its call."""
+    decision = answer.decision
+    said: dict[str, Any] = {"use": call.policy.use, "tier": answer.tier}
+    if isinstance(decision, Miss):
+        return {**said, "result": "miss", "reason": decision.reason, "stored": answer.stored}
+    if isinstance(decision, Stale):
+        said["reason"] = decision.reason
+    origin = answer.entry.provenance if answer.entry is not None else Provenance()
+    return {
+        **said,
+        "result": "hit" if isinstance(decision, Fresh) else "stale",
+        "cache_hit": True,
+        "saved_ms": origin.compute_s * 1e3,
+        "saved_usd": origin.cost_usd,
+    }
 
 
 class CacheFlight:

@@ -51,10 +51,11 @@ class CacheLedger:
     async def pull(self) -> None:
         """Bring the view up to date now. A ledger that forgot is told to start again above it."""
         store, view = self.tier.store, self.view
-        since = view.epoch or NEVER  # where things stand, and no history
+        known = view.epoch
+        since = known or NEVER  # where things stand, and no history
         changes = await self._changes(since)
-        if changes is not None and changes.epoch < view.epoch:
-            await self.tier.ask(lambda: store.restart(view.epoch), None)
+        if changes is not None and changes.epoch < known:
+            await self.tier.ask(lambda: store.restart(known), None)
             changes = await self._changes(since)
         if changes is not None:
             is_news = changes.epoch != view.epoch
@@ -72,7 +73,7 @@ class CacheLedger:
         With ``before``, whether it stood before that epoch.
         """
         view = self.view
-        if found_in.store is self.tier.store and self.tier.store.epoch != view.epoch:
+        if found_in.store is self.tier.store and self.tier.store.epoch > view.epoch:
             await self.pull()
         unknown = view.unknown(entry.marks)
         if unknown:

@@ -44,7 +44,7 @@ class CacheCall:
 class CacheLook:
     """One call's look through the tiers; ``reason`` says why it has found nothing so far.
 
-    ``spare`` is an entry that may not answer, but may stand in for an error.
+    ``spare`` is an answer that will not do, but may stand in for an error.
     ``behind`` are the tiers that lack what was found. ``is_renewal``: an older value
     is being served meanwhile, so only a fresh one counts.
     """
@@ -52,7 +52,7 @@ class CacheLook:
     def __init__(self, cache: Cache, call: CacheCall, *, is_renewal: bool = False) -> None:
         self.tiers = cache.tiers_of(call.policy)
         self.reason = "nothing is stored under this key"
-        self.spare = cache.spare(call)
+        self.spare: Answer | None = None
         self.behind: list[CacheTier] = []
         self._cache = cache
         self._call = call
@@ -60,6 +60,9 @@ class CacheLook:
 
     async def find(self) -> Answer | None:
         """Return what the nearest tier that may answer has, without counting or keeping it."""
+        if self._call.directives.no_cache:
+            self.reason = "no-cache: the request wants a new answer"
+            return None
         await self._cache.ledger.sync_if_due()
         for place, tier in enumerate(self.tiers):
             entry = await self._entry_in(tier)

@@ -111,6 +111,8 @@ class CacheMemory:
 
     def hold(self, entry: CacheEntry, value: object) -> None:
         """Hold an entry that was found alive just now, and whose value is ``value``."""
+        if self.residence_s <= 0:
+            return
         leaves_s = current_clock().now() + self.residence_s
         held = HeldEntry(entry, value, self._stats.of(entry.use, self.name), leaves_s)
         held.sure_epoch = self._view.epoch

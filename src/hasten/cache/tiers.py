@@ -81,16 +81,20 @@ class CacheTier:
         if self._breaker.is_open:
             return otherwise
         try:
-            with self._breaker.guard():
-                return await call()
+            return await call()
         except StoreError as error:
             self._note(error)
             return otherwise
 
     async def get(self, digest: bytes) -> bytes | None:
         """Return the bytes of one entry, if the store has them."""
-        nothing: list[bytes | None] = [None]
-        return (await self.ask(lambda: self.store.get_many([digest]), nothing))[0]
+        if self._breaker.is_open:
+            return None
+        try:
+            return (await self.store.get_many((digest,)))[0]
+        except StoreError as error:
+            self._note(error)
+            return None
 
     async def put(self, entries: Sequence[CacheEntry], now_s: float) -> bool:
         """Keep the entries; whether the store took them."""
@@ -136,9 +140,10 @@ class CacheTier:
         if not self._last_error:
             _log.warning("cache tier %s failed, requests go on without it: %s", self.name, error)
         self._last_error = str(error)
-        if isinstance(error, StoreUnavailable) and (
-            self._recovery is None or self._recovery.done()
-        ):
+        if not isinstance(error, StoreUnavailable):
+            return
+        self._breaker.trip()
+        if self._recovery is None or self._recovery.done():
             self._recovery = asyncio.create_task(self._recover(), name=f"recover {self.name}")
 
     async def _recover(self) -> None:

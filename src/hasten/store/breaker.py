@@ -42,16 +42,17 @@ class StoreBreaker:
             if left_s > 0:
                 message = f"{self.store} was not available; it is asked again in {left_s:.1f} s"
                 raise StoreUnavailable(message, store=self.store)
-            self._rest()
+            self.trip()
         try:
             yield
         except StoreUnavailable:
-            self._rest()
+            self.trip()
             raise
         except StoreError:  # it refused, so it is there
             self._try_again_s = None
             raise
         self._try_again_s = None
 
-    def _rest(self) -> None:
+    def trip(self) -> None:
+        """Leave the store alone from now on, as a call that found it unavailable does."""
         self._try_again_s = self._clock.monotonic() + self._rest_s
