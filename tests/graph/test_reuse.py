@@ -17,6 +17,9 @@ from hasten.graph.graph import Graph
 from hasten.graph.rerun import RERUN
 from hasten.graph.run import Outcome, RunOptions
 from hasten.graph.step import Soft, step, tool
+from hasten.model.base import Model, Request
+from hasten.model.chain import build_chain
+from hasten.model.simulated import SimulatedModel
 
 ANN, BOB = Caller("acme", "ann"), Caller("acme", "bob")
 
@@ -154,6 +157,31 @@ def test_the_same_again_is_given_again() -> None:
         assert again.record.reuse["cached"] is True
         assert [span.kind for span in again.spans] == ["run", "cache"]
         assert "cached" not in bobs.record.reuse
+
+    virtual.run(main())
+
+
+def test_a_hit_says_what_it_saved() -> None:
+    """The seconds and the money of the calls that were not made again."""
+
+    @step(cache=CachePolicy(use="block", fields=("area",), ignore=("model",)))
+    async def written(area: str, model: Model) -> str:
+        return (await model.complete(Request.ask(f"Write about {area}."))).text
+
+    resources = {"model": Model}
+    graph = Graph("written", [written], inputs=Inputs, outputs=["written"], resources=resources)
+
+    async def main() -> None:
+        model = build_chain(SimulatedModel())
+        async with Cache() as cache:
+            options = RunOptions(cache=cache)
+            first = await graph.run({"area": "food"}, options=options, model=model)
+            again = await graph.run({"area": "food"}, options=options, model=model)
+        (found,) = (row for row in cache.stats.rows() if row.hits)
+        assert first.record.cost_usd > 0
+        assert again.record.cost_usd == 0
+        assert found.saved_usd == pytest.approx(first.record.cost_usd)
+        assert found.saved_s == pytest.approx(first.record.duration_s)
 
     virtual.run(main())
 

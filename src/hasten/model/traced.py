@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from hasten.cache.trail import add_cost
 from hasten.clock import current_clock
 from hasten.model.base import Model
 from hasten.model.price import PRICES, PriceTable, cost_usd
@@ -85,5 +86,6 @@ class TracedModel(Model):
             cost_usd=cost.usd,
             simulated=response.simulated,
         )
+        add_cost(cost.usd)
         if not cost.is_known:
             here.set(cost_unknown=True)
