@@ -155,6 +155,8 @@ def test_the_same_again_is_given_again() -> None:
         assert again.run_id != first.run_id
         assert again.record.reuse["source_run_id"] == first.run_id
         assert again.record.reuse["cached"] is True
+        saved = next(row for row in cache.stats.rows() if row.use == "rerun" and row.hits)
+        assert saved.saved_s == pytest.approx(first.record.duration_s)
         assert [span.kind for span in again.spans] == ["run", "cache"]
         assert "cached" not in bobs.record.reuse
 

@@ -307,7 +307,7 @@ def new_entry(
         parts=key.parts(),
         provenance=Provenance(
             run_id=recorder.run.run_id if recorder is not None else "",
-            compute_s=took_s,
+            compute_s=took_s + trail.took_s,
             cost_usd=trail.cost_usd,
             built_from=tuple(trail.built_from),
         ),

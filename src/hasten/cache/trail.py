@@ -40,6 +40,7 @@ class CacheTrail:
         "owners",
         "tags",
         "taints",
+        "took_s",
     )
 
     def __init__(
@@ -53,6 +54,7 @@ class CacheTrail:
         self.owners: set[tuple[str, str, str]] = set()
         self.taints: list[str] = []
         self.cost_usd = 0.0
+        self.took_s = 0.0
 
     def add_entry(self, entry: CacheEntry) -> None:
         """Note that ``entry`` was used."""
@@ -137,11 +139,15 @@ def taint(reason: str) -> None:
         trail.taints.append(reason)
 
 
-def add_cost(cost_usd: float) -> None:
-    """Say that what is being computed here cost so much; a hit later saves it."""
+def add_cost(cost_usd: float, *, took_s: float = 0.0) -> None:
+    """Say that what is being computed here cost so much; a hit later saves it.
+
+    ``took_s`` are seconds it took before, such as those of the run whose answer it is.
+    """
     trail = _trail.get()
     if trail is not None:
         trail.cost_usd += cost_usd
+        trail.took_s += took_s
 
 
 def add_tags(*tags: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hasten.cache.policy import CachePolicy, Directives
-from hasten.cache.trail import inherit
+from hasten.cache.trail import add_cost, inherit
 from hasten.clock import current_clock
 from hasten.errors import NotCached
 
@@ -90,6 +90,7 @@ class Rerun:
             for trail in trails:
                 inherit(trail)
             now_s = current_clock().now()
+            add_cost(record.cost_usd, took_s=now_s - record.started_s)
             return StoredAnswer(record.outputs, record.run_id, now_s, record.reuse)
 
         if not self.directives.no_store:
