@@ -365,7 +365,7 @@ def test_a_finished_stream_leaves_its_connection_for_the_next_call() -> None:
     """Three streams one after the other use one connection."""
 
     async def main() -> int:
-        parts = (STREAM_OK, chunked(event("Hi") + STOP + DONE), 0.01, CHUNKED_END)
+        parts = (STREAM_OK, chunked(event("Hi") + STOP + DONE), CHUNKED_END)
         async with endpoint(*parts) as (model, raw):
             for _ in range(3):
                 await _chunks(model)

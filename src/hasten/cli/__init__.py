@@ -24,7 +24,7 @@ VERBS = {
     "bench": "Run a benchmark side by side with its peers (from a checkout).",
     "sim": "Serve the simulated model as an OpenAI-compatible endpoint.",
     "cache": "See and steer what is reused.",
-    "erase": "Delete everything of one person: runs, events, spans, cache entries.",
+    "erase": "Delete all that is kept of one person.",
     "keys": "Create, list and revoke the keys that callers show.",
     "config": "Show every setting, its value and its default.",
     "doctor": "Check that this machine has what Hasten needs.",
