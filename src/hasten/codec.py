@@ -7,7 +7,8 @@ Leaves envelopes, digests and tenants to ``cache/entry``.
 
 from __future__ import annotations
 
-from functools import cache
+import threading
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
@@ -46,7 +47,7 @@ def encode(value: object) -> bytes:
         message = f"a {type(value).__name__} of {len(body)} bytes is above the {MAX_BYTES} allowed"
         raise CodecError(message)
     if len(body) > COMPRESS_ABOVE_BYTES:
-        packed = _compressor().compress(body)
+        packed = _per_thread.compressor.compress(body)
         if len(packed) < len(body):
             return bytes((FORMAT, _ZSTD)) + packed
     return bytes((FORMAT, _PLAIN)) + body
@@ -102,11 +103,25 @@ def _encoder() -> msgspec.msgpack.Encoder:
     return msgspec.msgpack.Encoder(enc_hook=_plain)
 
 
-@cache
-def _compressor() -> zstandard.ZstdCompressor:
-    import zstandard
+class _PerThread(threading.local):
+    """Zstandard's tools, which no two threads may use at once and which are dear to make."""
 
-    return zstandard.ZstdCompressor(level=1)
+    @cached_property
+    def compressor(self) -> zstandard.ZstdCompressor:
+        """Make the compressor when it is first used."""
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=1)
+
+    @cached_property
+    def decompressor(self) -> zstandard.ZstdDecompressor:
+        """Make the decompressor when it is first used."""
+        import zstandard
+
+        return zstandard.ZstdDecompressor()
+
+
+_per_thread = _PerThread()
 
 
 def _decompress(body: bytes) -> bytes:
@@ -117,6 +132,6 @@ def _decompress(body: bytes) -> bytes:
         if size_bytes > MAX_BYTES:
             message = f"claims to hold {size_bytes} bytes"
             raise ValueError(message)
-        return zstandard.ZstdDecompressor().decompress(body, allow_extra_data=False)
+        return _per_thread.decompressor.decompress(body, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise ValueError(str(error)) from error

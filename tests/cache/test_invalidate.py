@@ -248,7 +248,8 @@ async def test_a_person_is_erased_everywhere() -> None:
         await fill(one)
     assert await one.erase("acme", "ann") == 4
     await current_clock().sleep(1.2)
-    await other.ledger.sync_if_due()
+    if other.ledger.view.is_due:
+        await other.ledger.sync()
     await current_clock().sleep(1.2)
     assert keys["ann"].digest not in other.memory.queue.nodes
     for store in (near, home, kept):

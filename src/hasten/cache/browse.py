@@ -79,7 +79,8 @@ async def find_entries(
 async def _copies(cache: Cache, before: int) -> AsyncGenerator[tuple[CacheEntry, str, int], None]:
     """Yield each living copy of each entry: without its value, its tier, its size."""
     view = cache.ledger.view
-    await cache.ledger.sync_if_due()
+    if cache.ledger.view.is_due:
+        await cache.ledger.sync()
     for held in cache.memory.entries():
         if view.is_alive(held.entry.marks, before):
             yield msgspec.structs.replace(held.entry, body=b""), cache.memory.name, held.size_bytes
@@ -104,7 +105,8 @@ def _uses(cache: Cache, digest: bytes) -> tuple[int, float | None]:
 async def peek(cache: Cache, key: Key, policy: CachePolicy, directives: Directives) -> Any:
     """Return the value a call would get from what is stored now; ``None`` if it would get none."""
     call = CacheCall(key, _never, policy, directives)
-    await cache.ledger.sync_if_due()
+    if cache.ledger.view.is_due:
+        await cache.ledger.sync()
     held, now_s = cache.memory.alive(key.digest), current_clock().now()
     if held is not None and held.entry.kind == "value" and now_s < held.leaves_s:
         if isinstance(decide(held.entry, now_s, directives, policy, 1.0), Miss):

@@ -223,7 +223,8 @@ class Cache:
         batch = CacheBatch(self, compute_missing)
         found: dict[bytes, Answer] = {}
         waits: dict[bytes, Awaitable[Answer]] = {}
-        await self.ledger.sync_if_due()
+        if self.ledger.view.is_due:
+            await self.ledger.sync()
         for digest, key in {key.digest: key for key in keys}.items():
             call = batch.call(key, policy)
             answer = self._from_memory(call)
@@ -301,7 +302,8 @@ class Cache:
 
         A request with directives flies alone: what suits others may not suit it.
         """
-        await self.ledger.sync_if_due()
+        if self.ledger.view.is_due:
+            await self.ledger.sync()
         is_joinable = call.directives == PLAIN
         found = self._at_hand(call, is_joinable=is_joinable)
         if found is not None:

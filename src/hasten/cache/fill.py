@@ -157,7 +157,8 @@ class CacheFill:
         if here.is_degraded:
             self.flight.trail.taints.append("a step inside it fell back")
         took_s = self._clock.monotonic() - began_s
-        await self._cache.ledger.sync_if_due()
+        if self._cache.ledger.view.is_due:
+            await self._cache.ledger.sync()
         return self.keep(value, took_s)
 
     def stand_in(self, error: Exception) -> Answer:
@@ -270,7 +271,8 @@ class CacheBatch:
         if here.is_degraded:
             self._trail.taints.append("a step inside it fell back")
         took_s = (clock.monotonic() - began_s) / len(missing)
-        await self._cache.ledger.sync_if_due()
+        if self._cache.ledger.view.is_due:
+            await self._cache.ledger.sync()
         for fill, value in zip(missing, values, strict=True):
             fill.flight.trail.begin(self._trail.generation)
             fill.flight.trail.add(self._trail)

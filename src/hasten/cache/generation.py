@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hasten.clock import current_clock
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -48,10 +50,10 @@ class CacheGenerations:
         With ``before``, whether none was before that epoch.
         """
         bumped, floor = self._bumps.get, self._floor
-        return not any(
-            generation < floor or generation < bumped(mark, 0) < before
-            for mark, generation in marks.items()
-        )
+        for mark, generation in marks.items():
+            if generation < floor or generation < bumped(mark, 0) < before:
+                return False
+        return True
 
     def unknown(self, marks: Mapping[bytes, int]) -> list[bytes]:
         """Return the marks the ledger must be asked about before ``is_alive`` is exact."""
@@ -74,6 +76,11 @@ class CacheGenerations:
         if len(self._bumps) > MARKS_KNOWN:
             self._bumps.clear()
             self._complete_since = self.epoch
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the view is older than it may be."""
+        return current_clock().now() >= self.sure_until_s
 
     def doubt(self) -> None:
         """Make the next reader bring the view up to date."""

@@ -40,10 +40,8 @@ class CacheLedger:
         self._holder = secrets.token_bytes(8)
         self._pulling: asyncio.Task[None] | None = None
 
-    async def sync_if_due(self) -> None:
-        """Bring the view up to date if it is older than it may be."""
-        if current_clock().now() < self.view.sure_until_s:
-            return
+    async def sync(self) -> None:
+        """Bring the view up to date, once for all who ask meanwhile."""
         if self._pulling is None or self._pulling.done():
             self._pulling = asyncio.create_task(self.pull(), name="cache generations")
         await asyncio.shield(self._pulling)

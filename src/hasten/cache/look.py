@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hasten.trace.recorder import OpenSpan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CacheCall:
     """One call of the cache: what is asked for, how to compute it, under which rules.
 
@@ -63,7 +63,8 @@ class CacheLook:
         if self._call.directives.no_cache:
             self.reason = "no-cache: the request wants a new answer"
             return None
-        await self._cache.ledger.sync_if_due()
+        if self._cache.ledger.view.is_due:
+            await self._cache.ledger.sync()
         for place, tier in enumerate(self.tiers):
             entry = await self._entry_in(tier)
             answer = self._read(entry, tier.name) if entry is not None else None

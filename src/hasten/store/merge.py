@@ -43,33 +43,66 @@ class MergedCalls(Generic[T, R]):
         self._serve = serve
         self._waiting: list[_Call[T, R]] = []
         self._task: asyncio.Task[None] | None = None
+        self._is_busy = False
+        self._is_crowded = False
 
     async def call(self, things: Sequence[T]) -> R:
-        """Return the answer to one call. Raises what ``serve`` raises."""
+        """Return the answer to one call. Raises what ``serve`` raises.
+
+        A call that finds nobody before it is served at once, by itself, as long as
+        calls come one by one.
+        """
         loop = asyncio.get_running_loop()
+        if not (self._is_busy or self._is_crowded):
+            return await self._serve_alone(things, loop)
         answer: asyncio.Future[R] = loop.create_future()
         self._waiting.append(_Call(things, answer))
-        if self._task is None or self._task.done():
-            self._task = loop.create_task(self._serve_all(), name="merged calls")
+        if not self._is_busy:
+            self._start(loop)
         return await answer
 
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_busy = True
+        self._task = loop.create_task(self._serve_all(), name="merged calls")
+
+    async def _serve_alone(self, things: Sequence[T], loop: asyncio.AbstractEventLoop) -> R:
+        self._is_busy = True
+        try:
+            return (await self._served([things]))[0]
+        finally:
+            self._is_busy = False
+            if self._waiting:
+                self._start(loop)
+
     async def _serve_all(self) -> None:
-        while batch := self._take():
-            try:
-                answers = await self._serve([call.things for call in batch])
-            except StoreError as error:
-                if isinstance(error, StoreUnavailable):
-                    batch += self._waiting
-                    self._waiting = []
-                _fail(batch, error)
-            except BaseException as error:
-                _fail(batch + self._waiting, StoreError(f"the call ended: {error!r}"))
-                self._waiting = []
-                raise
-            else:
-                for call, answer in zip(batch, answers, strict=True):
-                    if not call.answer.done():
-                        call.answer.set_result(answer)
+        try:
+            while batch := self._take():
+                self._is_crowded = len(batch) > 1
+                try:
+                    answers = await self._served([call.things for call in batch])
+                except StoreError as error:
+                    _fail(batch, error)
+                except BaseException:
+                    _fail(batch, StoreError("the store is being closed"))
+                    raise
+                else:
+                    _answer(batch, answers)
+        finally:
+            self._is_busy = False
+
+    async def _served(self, calls: Sequence[Sequence[T]]) -> Sequence[R]:
+        """Serve a batch; all who wait are told of an unavailable store."""
+        try:
+            return await self._serve(calls)
+        except StoreUnavailable as error:
+            waiting, self._waiting = self._waiting, []
+            _fail(waiting, error)
+            raise
+        except StoreError:
+            raise
+        except Exception as error:
+            message = f"the store failed: {error!r}"
+            raise StoreError(message) from error
 
     def _take(self) -> list[_Call[T, R]]:
         """Return the calls of the next batch; a read that nobody waits for is left out."""
@@ -103,6 +136,12 @@ def merged_writes(keep: Callable[[list[Item]], Awaitable[None]]) -> MergedCalls[
         return [None] * len(calls)
 
     return MergedCalls(serve)
+
+
+def _answer(calls: Sequence[_Call[T, R]], answers: Sequence[R]) -> None:
+    for call, answer in zip(calls, answers, strict=True):
+        if not call.answer.done():
+            call.answer.set_result(answer)
 
 
 def _fail(calls: Sequence[_Call[T, R]], error: StoreError) -> None:

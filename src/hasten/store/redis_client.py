@@ -1,7 +1,7 @@
 """From a URL to a Redis client: one server, a Sentinel group or a Cluster.
 
-Owns which URLs are understood and how a client is set up: no retries of its own,
-because the breaker decides when to try again, and answers as bytes.
+Owns which URLs are understood, how a client is set up (no retries of its own,
+because the breaker decides when to try again), and what its errors are to us.
 ``store/redis`` calls it.
 
 ``redis://host:6379/0``, ``rediss://`` (TLS), ``unix:///path``;
@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from hasten.errors import MissingExtra, SettingsError
+from hasten.errors import MissingExtra, SettingsError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
     from urllib.parse import SplitResult
 
 SENTINEL_PORT = 26_379
@@ -43,6 +46,56 @@ class RedisPolicy:
     max_bytes: int = 1 << 30
     pool_size: int = 16
     prefix: str = "hasten"
+
+
+class RedisLimit:
+    """A block that ends by a deadline, after ``prepare``, and raises errors of ours only.
+
+    ``StoreUnavailable`` when the server is late, gone or talks nonsense,
+    ``StoreError`` when it refuses.
+    """
+
+    __slots__ = ("_deadline", "_prepare")
+
+    def __init__(
+        self, deadline: asyncio.Timeout, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._deadline = deadline
+        self._prepare = prepare
+
+    async def __aenter__(self) -> None:
+        await self._deadline.__aenter__()
+        if self._prepare is not None:
+            try:
+                await self._prepare()
+            except BaseException as error:
+                await self.__aexit__(type(error), error, error.__traceback__)
+                raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self._deadline.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            message = "redis did not answer in time"
+            raise StoreUnavailable(message, store="redis") from None
+        if isinstance(error, Exception) and not isinstance(error, StoreError):
+            raise _ours(error) from error
+
+
+def _ours(error: Exception) -> Exception:
+    """Return the error to raise for one of redis-py's; what is a fault of ours stays one."""
+    from redis.exceptions import RedisError, ResponseError
+
+    if isinstance(error, ResponseError):
+        return StoreError(f"redis refused: {error}", store="redis")
+    if isinstance(error, (RedisError, OSError, ValueError, TypeError)):
+        return StoreUnavailable(f"redis is not available: {error!r}", store="redis")
+    return error
 
 
 def connect(url: str, policy: RedisPolicy) -> Any:
