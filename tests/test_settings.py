@@ -59,6 +59,32 @@ def test_everybodys_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("a.example", ("a.example",)),
+        ("a.example, b.example,", ("a.example", "b.example")),
+        ("", ()),
+    ],
+)
+def test_hosts_in_one_line(
+    written: str, read: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A variable holds them with commas between, a file as a list."""
+    monkeypatch.setenv("HASTEN_ALLOWED_HOSTS", written)
+    assert load_settings().allowed_hosts == read
+    monkeypatch.delenv("HASTEN_ALLOWED_HOSTS")
+    (tmp_path / "hasten.toml").write_text(f"allowed_hosts = {list(read)}\n")
+    assert load_settings().allowed_hosts == read
+
+
+def test_a_speed_needs_the_simulated_model() -> None:
+    """Nobody can hurry a real one."""
+    assert load_settings(speed=4).speed == 4
+    with pytest.raises(SettingsError, match="speed 4 needs the simulated model; 'm' is real"):
+        load_settings(speed=4, model="m")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [("port", 99_999), ("speed", 0), ("log_level", "loud"), ("max_body_bytes", 1)],
 )

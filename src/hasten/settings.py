@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -86,8 +87,9 @@ class Settings(BaseSettings):
         le=MAX_SPEED,
         description="Pace of the clock for simulated runs on the real clock.",
     )
-    allowed_hosts: tuple[str, ...] = Field(
-        (), description="Host names the server answers to, besides loopback and its own address."
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Host names the server answers to besides its own, with commas between.",
     )
     max_body_bytes: int = Field(
         8 << 20, ge=1_024, description="Largest request body the server reads."
@@ -96,6 +98,14 @@ class Settings(BaseSettings):
     max_disk_bytes: int = Field(
         1 << 30, ge=1 << 20, description="Runs are dropped, oldest first, above this size."
     )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Part names written in one line."""
+        if not isinstance(value, str):
+            return value
+        return tuple(name.strip() for name in value.split(",") if name.strip())
 
     @classmethod
     def settings_customise_sources(

@@ -163,6 +163,20 @@ def test_real_time_at_a_speed(hasten: Callable[..., Said]) -> None:
     assert "real ×500" in hasten("runs").out
 
 
+def test_an_answer_is_reused_unless_asked(hasten: Callable[..., Said]) -> None:
+    """Who ran it first is told; ``--fresh`` computes it anew, and so does a race."""
+    fast = ("run", "toy", "--speed", "500")
+    first = hasten(*fast)
+    (run,) = hasten("runs", "--json").json
+    again = hasten(*fast)
+    assert again.out == first.out
+    assert f"reused from {run['run_id']}" in again.err
+    assert "reused" not in hasten(*fast, "--fresh").err
+    race = hasten(*fast, "--mode", "both", "--json").json
+    assert [one["llm_calls"] for one in race["runs"]] == [1, 1]
+    assert not any(one["reuse"].get("cached") for one in race["runs"])
+
+
 def test_a_race_in_real_time(hasten: Callable[..., Said]) -> None:
     """Both modes run side by side."""
     race = hasten("run", "toy", "--mode", "both", "--clock", "real", "--speed", "500", "--json")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
 
+from hasten.store.sql.schema import metadata
 from tests.architecture.sources import ROOT
 from tests.docs.pages import PAGES, blocks, name_of
 
@@ -32,6 +37,16 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
         exec(code, module.__dict__)  # noqa: S102 - running the page is the test
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sql")], ids=name_of)
+def test_sql_blocks_run(page: Path) -> None:
+    """A page's queries fit the tables there are."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for table in metadata.sorted_tables:
+            database.execute(str(CreateTable(table).compile(dialect=sqlite.dialect())))
+        for block in blocks(page, "sql"):
+            assert database.execute(block.text).fetchall() == []
+
+
 def commands(page: Path) -> list[list[str]]:
     """Return the words of each command in a page's shell blocks, comments left out."""
     lines = [
@@ -40,7 +55,12 @@ def commands(page: Path) -> list[list[str]]:
         for line in block.text.replace("\\\n", " ").splitlines()
         if not line.startswith("#")
     ]
-    return [words for words in lines if words]
+    return [words[is_assigned(words[0]) :] for words in lines if words]
+
+
+def is_assigned(word: str) -> bool:
+    """Tell whether a command's first word only sets a variable for it."""
+    return re.fullmatch(r"[A-Z_]+=\S*", word) is not None
 
 
 def unknown_word(command: click.Command, words: list[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,26 @@ import typer
 from pydantic import SecretStr
 
 import hasten
-from hasten import errors
+from hasten import errors, virtual
 from hasten.cli import build, exit_code
+from hasten.graph.run import RunOptions
 from hasten.serve import create_app
 from hasten.serve.problems import status_of
+from hasten.serve.stream import as_messages
 from hasten.settings import Settings
+from hasten.trace import event
+from hasten.trace.event import RunEvent
+from hasten.trace.log import MemorySink
+from hasten.trace.textlog import TextLog
+from hasten.wire import simulated_model
 from tests.architecture.sources import ROOT
 from tests.docs.pages import DOCS
+from tests.toy import toy_app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from fastapi.sse import ServerSentEvent
 
 
 def rows_under(heading: str) -> list[str]:
@@ -98,6 +109,84 @@ def test_routes() -> None:
         for path, methods in paths.items()
         for method, found in methods.items()
     )
+
+
+def events_described() -> dict[str, str]:
+    """Return each event type and its data, as the module that owns them says."""
+    listed = re.findall(r"^``([\w.]+)``\s{2,}(.*)$", event.__doc__ or "", re.MULTILINE)
+    return {type_: data.replace("``", "`") for type_, data in listed}
+
+
+def test_events() -> None:
+    """Each type has its row, in the words of its module."""
+    assert rows_under("Events") == [
+        row(f"`{type_}`", data) for type_, data in events_described().items()
+    ]
+
+
+def quoted(text: str) -> set[str]:
+    """Return the words in backticks."""
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def toy_events(write: Callable[[str], object]) -> list[RunEvent]:
+    """Run the toy with a tool that fails, in virtual time; return its events, write its lines."""
+    app, sink = toy_app(), MemorySink()
+    options = RunOptions(app="toy", sink=sink, listeners=(TextLog(write),))
+
+    async def main() -> list[RunEvent]:
+        inputs = {"topic": "tea", "trouble": "tool"}
+        run = app.graph().start(inputs, options=options, model=simulated_model(app))
+        return [event async for event in run.follow()]
+
+    return virtual.run(main())
+
+
+async def messages(events: list[RunEvent]) -> list[ServerSentEvent]:
+    """Return what a stream of these events sends."""
+
+    async def stream() -> AsyncIterator[RunEvent]:
+        for one in events:
+            yield one
+
+    return [message async for message in as_messages(stream())][1:]
+
+
+def test_messages() -> None:
+    """Each kind of message a stream sends has its row, with every field it carries."""
+    events = toy_events(lambda _: None)
+    replaced = {"section": "Draft", "text": "Tea."}
+    events.append(RunEvent(events[0].run_id, "text.replaced", 0.0, data=replaced, seq=99))
+    assert {one.type for one in events} == set(events_described())
+    rows = [line.split(" | ", 1) for line in rows_under("Messages")]
+    named = {name.strip("| `"): quoted(data) for name, data in rows if "`" in name}
+    plain = [quoted(data) for name, data in rows if "`" not in name]
+    seen = set()
+    for message in virtual.run(messages(events)):
+        seen.add(message.event)
+        fields = set(message.data)
+        if message.event is None:
+            assert any(fields <= row for row in plain), fields
+        else:
+            assert fields <= named[message.event], (message.event, fields)
+    assert seen == {None, *named}
+
+
+def test_log_lines() -> None:
+    """Each line has its row, with every field it carries, and no field that none has."""
+    lines: list[str] = []
+    toy_events(lines.append)
+    rows = [line.split(" | ", 1) for line in rows_under("Log lines")]
+    fields = [quoted(data) - {"tool_call"} for _, data in rows]
+    tool, phase, summary = ({key for key in row if "`" not in key} for row in fields[:3])
+    told: dict[str, set[str]] = {}
+    for line in lines[:-1]:
+        found = json.loads(line)
+        kind = "tool" if found.get("phase") == "tool_call" else found["event"]
+        told[kind] = told.get(kind, set()) | set(found)
+    assert told == {"tool": tool, "toy_timing": phase, "toy_timing_summary": summary}
+    assert lines[-1].startswith("[PERF_SUMMARY]")
+    assert "[PERF_SUMMARY]" in rows[3][0]
 
 
 def tree(error: type[errors.HastenError]) -> Iterator[type[errors.HastenError]]:

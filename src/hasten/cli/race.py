@@ -100,6 +100,7 @@ def _run(outcome: Outcome) -> dict[str, Any]:
             }
             for totals in phase_totals(trace)
         ],
+        "reuse": record.reuse,
         "outputs": record.outputs,
     }
 
@@ -156,6 +157,10 @@ def _draw_head(record: RunRecord, to: Console) -> None:
     head.append(f"  {record.status}", "dim")
     if record.ended_s is not None:
         head.append(f"  {seconds(record.duration_s)}", "dim")
+    if record.reuse.get("cached"):
+        head.append(f"  reused from {record.reuse['source_run_id']}", "green")
+    elif record.reuse.get("cached_components"):
+        head.append(f"  {record.reuse['fresh_share']:.0%} of it fresh", "green")
     to.print(head)
 
 

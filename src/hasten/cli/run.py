@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from hasten.graph.run import Outcome
+    from hasten.cache.policy import Directives
+    from hasten.graph.run import Outcome, Run
     from hasten.settings import Settings
     from hasten.wire import Runtime
 
@@ -55,9 +56,13 @@ def run(
     speed: Annotated[float | None, typer.Option(help="Pace of the real clock.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of virtual time.")] = 0,
     model: Annotated[str | None, typer.Option(help="Model to ask at OPENAI_BASE_URL.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Reuse nothing; a race never does.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run and show the answer; exit 1 if it failed, 3 if no model could be reached."""
+    from hasten.cache.policy import Directives
     from hasten.settings import load_settings
 
     settings = load_settings(model=model, speed=speed)
@@ -67,7 +72,9 @@ def run(
     if is_virtual(settings, clock, speed):
         outcomes, unkept = _virtual_runs(wanted, inputs, modes, settings, seed)
     else:
-        outcomes, unkept = with_runtime(partial(_real_runs, wanted, inputs, modes), settings), None
+        asked = Directives(no_cache=fresh or mode == BOTH)
+        work = partial(_real_runs, wanted, inputs, modes, asked)
+        outcomes, unkept = with_runtime(work, settings), None
     if as_json:
         write_json(race_of(outcomes))
     elif mode == BOTH:
@@ -162,7 +169,11 @@ def _virtual_runs(
 
 
 async def _real_runs(
-    app: App, inputs: Mapping[str, Any], modes: Sequence[str], runtime: Runtime
+    app: App,
+    inputs: Mapping[str, Any],
+    modes: Sequence[str],
+    directives: Directives,
+    runtime: Runtime,
 ) -> list[Outcome]:
     """Run the modes side by side in real time and show how far they are."""
     from rich.progress import BarColumn, Progress, TextColumn
@@ -170,15 +181,15 @@ async def _real_runs(
     columns = TextColumn("{task.fields[mode]:<9}"), BarColumn(), TextColumn("{task.fields[at]}")
     is_watched = err.is_terminal
     with Progress(*columns, console=err, transient=True, disable=not is_watched) as bars:
-        watched = (_watched(runtime, app, inputs, mode, bars) for mode in modes)
-        return list(await asyncio.gather(*watched))
+        runs = [
+            await runtime.start(app.name, inputs, mode=mode, directives=directives)
+            for mode in modes
+        ]
+        return list(await asyncio.gather(*(_watched(run, bars) for run in runs)))
 
 
-async def _watched(
-    runtime: Runtime, app: App, inputs: Mapping[str, Any], mode: str, bars: Progress
-) -> Outcome:
-    bar = bars.add_task("", total=1.0, mode=mode, at="")
-    run = await runtime.start(app.name, inputs, mode=mode)
+async def _watched(run: Run, bars: Progress) -> Outcome:
+    bar = bars.add_task("", total=1.0, mode=run.record.mode, at="")
     async for event in run.follow():
         if event.type == "progress":
             elapsed_s = event.at_s - run.record.started_s

@@ -14,7 +14,7 @@ Event types and their ``data``:
 ``output``         name, phase, value: one output of the run is ready
 ``progress``       progress (0 to 1), eta_ms (``None`` when unknown), current_step, phase
 ``degraded``       step, reason: something went on without what it wanted
-``run.finished``   status, degraded_by, error, duration_ms
+``run.finished``   status, degraded_by, error, duration_ms, reuse
 """
 
 from __future__ import annotations
