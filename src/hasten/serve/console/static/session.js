@@ -41,13 +41,14 @@ const TAKEN = {
 /** Returns the race shown and what can be done with it. */
 export function useRace() {
   const [race, dispatch] = useReducer(takeAction, NONE);
-  const current = useRef({ id: 0, stop: new AbortController() });
+  const current = useRef({ id: 0, stop: new AbortController(), isCancelled: false });
 
   const followAll = useCallback((modes, connectTo) => {
     current.current.stop.abort();
     const { id, stop } = (current.current = {
       id: current.current.id + 1,
       stop: new AbortController(),
+      isCancelled: false,
     });
     dispatch({ type: "begin", id, modes });
     for (const mode of modes) {
@@ -80,10 +81,17 @@ export function useRace() {
   }, []);
 
   const runs = race.modes.map((mode) => race.runs[mode]);
-  const cancel = () =>
-    Promise.allSettled(
+  const cancel = () => {
+    current.current.isCancelled = true;
+    return Promise.allSettled(
       runs.filter((run) => run.runId && !isOver(run)).map((run) => cancelRun(run.runId)),
     );
+  };
+  const known = runs.map((run) => run.runId).join();
+  useEffect(() => {
+    // Cancel may be pressed before a run has told its id: then it ends as soon as it has.
+    if (current.current.isCancelled) cancel();
+  }, [known]);
   useAddress(runs);
   return { runs, problem: race.problem, begin, open, clear, cancel };
 }
