@@ -27,14 +27,14 @@ from hasten.apps.discovery.inputs import SUB_AREAS, DiscoveryInputs
 from hasten.cache.cache import Cache
 from hasten.caller import Caller
 from hasten.clock import current_clock
-from hasten.graph.run import RunOptions
+from hasten.graph.outcome import RunOptions
 from hasten.model.chain import build_chain
 from hasten.model.simulated import SimulatedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
 
 TITLE = "Discovery: what a population of 300 finds made already"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from hasten.graph.graph import Graph
-from hasten.graph.run import RunOptions
+from hasten.graph.outcome import RunOptions
 from hasten.graph.step import step
 
 if TYPE_CHECKING:

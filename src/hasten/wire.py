@@ -21,7 +21,7 @@ from hasten.cache.tiers import Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
-from hasten.graph.run import Outcome, Run, RunOptions, new_run_id
+from hasten.graph.outcome import Outcome, RunOptions, new_run_id
 from hasten.model.chain import ChainPolicy, build_chain
 from hasten.model.simulated import SimulatedModel
 from hasten.settings import MAX_SPEED
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from hasten.cache.explain import Explanation
     from hasten.cache.policy import CachePolicy
+    from hasten.graph.run import Run
     from hasten.model.base import Model
     from hasten.settings import Settings
     from hasten.trace.event import RunEvent, RunRecord

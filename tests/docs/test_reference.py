@@ -13,7 +13,7 @@ from pydantic import SecretStr
 import hasten
 from hasten import errors, virtual
 from hasten.cli import build, exit_code
-from hasten.graph.run import RunOptions
+from hasten.graph.outcome import RunOptions
 from hasten.serve import create_app
 from hasten.serve.problems import status_of
 from hasten.serve.stream import as_messages

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from hasten import virtual
 from hasten.clock import current_clock
 from hasten.graph.graph import Graph
-from hasten.graph.run import Outcome, RunOptions
+from hasten.graph.outcome import Outcome, RunOptions
 
 if TYPE_CHECKING:
     from hasten.graph.step import Step

@@ -17,7 +17,7 @@ from hasten.graph.step import Retry, Soft, step
 from tests.graph.common import graph, pause, run
 
 if TYPE_CHECKING:
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
 
 
 def test_a_timeout_a_retry_and_a_fallback() -> None:

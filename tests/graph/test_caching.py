@@ -12,7 +12,7 @@ from hasten.cache.cache import Cache
 from hasten.cache.policy import CachePolicy
 from hasten.errors import InvalidInput
 from hasten.graph.graph import Graph
-from hasten.graph.run import Outcome, RunOptions
+from hasten.graph.outcome import Outcome, RunOptions
 from hasten.graph.step import Soft, step, tool
 from tests.graph.common import Client, pause
 

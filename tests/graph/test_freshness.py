@@ -16,8 +16,8 @@ from hasten.clock import current_clock
 from hasten.errors import FreshnessRefused, GraphError
 from hasten.graph.freshness import Freshness
 from hasten.graph.graph import Graph
+from hasten.graph.outcome import Outcome, RunOptions
 from hasten.graph.rerun import RERUN
-from hasten.graph.run import Outcome, RunOptions
 from hasten.graph.step import Soft, step
 from hasten.trace.recorder import emit_text
 

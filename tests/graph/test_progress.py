@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hasten.graph.run import PROGRESS_EVERY_S
+from hasten.graph.progress import PROGRESS_EVERY_S
 from hasten.graph.step import step
 from tests.graph.common import graph, pause, run
 

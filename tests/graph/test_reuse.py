@@ -14,8 +14,8 @@ from hasten.caller import Caller
 from hasten.clock import current_clock
 from hasten.errors import GraphError, InvalidInput
 from hasten.graph.graph import Graph
+from hasten.graph.outcome import Outcome, RunOptions
 from hasten.graph.rerun import RERUN
-from hasten.graph.run import Outcome, RunOptions
 from hasten.graph.step import Soft, step, tool
 from hasten.model.base import Model, Request
 from hasten.model.chain import build_chain

@@ -10,7 +10,7 @@ import pytest
 
 from hasten import virtual
 from hasten.errors import GraphError, StepFailed
-from hasten.graph.run import Outcome, RunOptions
+from hasten.graph.outcome import Outcome, RunOptions
 from hasten.graph.step import Soft, step
 from hasten.trace.log import MemorySink
 from tests.graph.common import Client, graph, pause, run

@@ -12,7 +12,8 @@ import pytest
 from hasten import virtual
 from hasten.errors import DeadlineExceeded, RunCancelled
 from hasten.graph.attempt import CANCEL_AGAIN_S
-from hasten.graph.run import CANCEL_TIMES, Outcome, RunOptions
+from hasten.graph.outcome import Outcome, RunOptions
+from hasten.graph.run import CANCEL_TIMES
 from hasten.graph.step import Soft, step
 from hasten.trace.log import MemorySink
 from tests.graph.common import graph, pause, run

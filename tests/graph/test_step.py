@@ -12,7 +12,7 @@ from hasten.graph.step import Retry, Soft, Step, StepPolicy, step, tool
 from tests.graph.common import graph
 
 if TYPE_CHECKING:
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
 
 
 @tool(phase="asking", log_fields=("topic",))

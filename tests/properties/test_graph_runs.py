@@ -11,7 +11,8 @@ import pytest
 from hasten import virtual
 from hasten.errors import DeadlineExceeded
 from hasten.graph.attempt import CANCEL_AGAIN_S
-from hasten.graph.run import CANCEL_TIMES, Outcome, RunOptions
+from hasten.graph.outcome import Outcome, RunOptions
+from hasten.graph.run import CANCEL_TIMES
 from tests.properties.naive import ExpectedRun, expect
 from tests.properties.random_graphs import RunPlan, build, draw
 

@@ -15,7 +15,7 @@ from hasten.wire import run_virtually
 from tests.toy import toy_app
 
 if TYPE_CHECKING:
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
 
 TEA = {"topic": "tea"}
 

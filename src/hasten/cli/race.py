@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
     from hasten.trace.event import RunRecord
     from hasten.trace.span import Span
 

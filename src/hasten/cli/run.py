@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from hasten.cache.policy import Directives
-    from hasten.graph.run import Outcome, Run
+    from hasten.graph.outcome import Outcome
+    from hasten.graph.run import Run
     from hasten.settings import Settings
     from hasten.wire import Runtime
 

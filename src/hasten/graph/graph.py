@@ -15,13 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from hasten.errors import GraphError, InvalidInput
 from hasten.graph.check import checked
-from hasten.graph.run import Outcome, Run, RunOptions
+from hasten.graph.run import Run
 from hasten.graph.schedule import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hasten.graph.freshness import Freshness
+    from hasten.graph.outcome import Outcome, RunOptions
     from hasten.graph.step import Step
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hasten.cache.cache import Cache
     from hasten.cache.key import Key
     from hasten.cache.trail import CacheTrail
-    from hasten.graph.run import RunOptions
+    from hasten.graph.outcome import RunOptions
     from hasten.trace.event import RunRecord
 
 RERUN = CachePolicy(

@@ -12,16 +12,13 @@ import asyncio
 import contextvars
 import functools
 import logging
-import secrets
-from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from hasten.cache.cached import current_cache, set_cache
-from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.trail import CacheTrail, current_trail, set_trail
-from hasten.caller import LOCAL, Caller, set_caller
-from hasten.clock import Clock, current_clock, set_clock
+from hasten.caller import set_caller
+from hasten.clock import current_clock, set_clock
 from hasten.errors import (
     DeadlineExceeded,
     FreshnessRefused,
@@ -32,83 +29,27 @@ from hasten.errors import (
 from hasten.graph.alarm import AlarmClock
 from hasten.graph.attempt import CANCEL_AGAIN_S, Settled, StepAttempt, failed
 from hasten.graph.freshness import RunFreshness
+from hasten.graph.outcome import Outcome, RunOptions, new_run_id
+from hasten.graph.progress import RunProgress
 from hasten.graph.rerun import Rerun
 from hasten.graph.schedule import Decision, Schedule, Skip, Start
-from hasten.trace.event import RunEvent, RunRecord, RunStatus
-from hasten.trace.log import RunLog, Sink
+from hasten.trace.event import RunEvent, RunRecord
+from hasten.trace.log import RunLog
 from hasten.trace.recorder import Recorder, describe, enter_run
-from hasten.virtual import VirtualLoop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from pydantic import BaseModel
 
-    from hasten.cache.cache import Cache
     from hasten.graph.graph import Graph
-    from hasten.trace.span import Span
 
 _log = logging.getLogger(__name__)
-
-PROGRESS_EVERY_S = 0.1
-"""Progress is told at most once in this time."""
 
 CANCEL_TIMES = 5
 """How often the steps left at the end of a run are cancelled, ``CANCEL_AGAIN_S`` apart."""
 
 Reason = Literal["done", "failed", "cancelled", "deadline"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a run needs to know besides its inputs; everything has a default.
-
-    ``sink`` keeps the run and lets others follow it. ``expected_s`` are the
-    usual seconds of each step, for the ETA. ``simulated`` says that a simulated
-    model answers. ``listeners`` are told each event as it happens. ``cache`` is in
-    force for its steps; without it the one where the run was started. ``made_by`` is
-    what answers, such as a model's name: nothing another made is reused.
-    ``directives`` are what the run asks of the cache, ``rerun`` how its whole answer
-    may be given again.
-    """
-
-    app: str = ""
-    mode: str = ""
-    run_id: str = ""
-    caller: Caller = LOCAL
-    sink: Sink | None = None
-    clock: Clock | None = None
-    deadline_s: float | None = None
-    simulated: bool = False
-    expected_s: Mapping[str, float] = field(default_factory=dict)
-    listeners: tuple[Callable[[RunEvent], None], ...] = ()
-    cache: Cache | None = None
-    made_by: str = ""
-    directives: Directives = PLAIN
-    rerun: CachePolicy | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. ``outputs`` are the values as the steps returned them.
-
-    ``degraded_by`` says, in words, what went on without what it wanted; a
-    degraded outcome must not fill any cache.
-    """
-
-    run_id: str
-    status: RunStatus
-    outputs: dict[str, Any]
-    degraded_by: tuple[str, ...]
-    error: HastenError | None
-    record: RunRecord
-    spans: list[Span]
-
-    def value(self) -> dict[str, Any]:
-        """Return the outputs, or raise the error of a run that failed or was cancelled."""
-        if self.error is not None:
-            raise self.error
-        return self.outputs
 
 
 class Run:
@@ -136,18 +77,24 @@ class Run:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._trails: dict[int, CacheTrail] = {}
         self._errors: dict[int, HastenError] = {}
-        self._settled_count = 0
         self._open_ends = {graph.position[name] for name in (*graph.outputs, *graph.effects)}
         self._error: HastenError | None = None
         self._over: asyncio.Future[Reason] = self._loop.create_future()
         self._wake_s = inf
-        self._is_telling = False
-        self._told_s = -inf
         self._outer_trail = current_trail()
         self._is_reusing = bool(options.cache or current_cache() or self._outer_trail)
         self._context = contextvars.copy_context()
         self._context.run(self._enter)
         self._alarms = self._context.run(AlarmClock, self.clock)
+        self._progress = RunProgress(
+            graph,
+            self._schedule,
+            self._alarms,
+            options.expected_s,
+            self._tasks,
+            self._open_ends,
+            self._tell,
+        )
         self._rerun = self._context.run(Rerun.of, self.record, options)
         self._fresh = RunFreshness.of(graph, inputs, options.directives, self._give_anew)
         self._task = self._loop.create_task(
@@ -178,7 +125,7 @@ class Run:
     def _new_record(self, inputs: BaseModel) -> RunRecord:
         options = self.options
         return RunRecord(
-            run_id=options.run_id or new_run_id(self.clock, _seeded_tail()),
+            run_id=options.run_id or new_run_id(self.clock),
             app=options.app or self.graph.name,
             graph=self.graph.name,
             mode=options.mode,
@@ -250,7 +197,7 @@ class Run:
                 self._skip(decision)
         if not self._over.done():
             self._arm()
-            self._tell_progress()
+            self._progress.tell()
 
     def _begin(self, start: Start) -> None:
         position, graph = start.node, self.graph
@@ -344,7 +291,7 @@ class Run:
 
     def _mark(self, position: int, settled: Settled | None) -> None:
         """Note that a step is over (``None``: skipped), and whether that ends the run."""
-        self._settled_count += 1
+        self._progress.settled_count += 1
         if position not in self._open_ends:
             return
         self._open_ends.discard(position)
@@ -447,33 +394,10 @@ class Run:
     def _degrade(self, position: int, reason: str) -> None:
         self.recorder.degrade(self._name(position), reason, self.recorder.root)
 
-    def _tell_progress(self) -> None:
-        """Say how far the run is, now or as soon as ``PROGRESS_EVERY_S`` allows."""
-        if self._is_telling:
-            return
-        due_s = self._told_s + PROGRESS_EVERY_S
-        if due_s > self.clock.monotonic():
-            self._is_telling = True
-            self._alarms.at(due_s, self._send_progress)
-        else:
-            self._send_progress()
-
-    def _send_progress(self) -> None:
-        self._is_telling = False
-        if self._over.done():
-            return
-        self._told_s = now_s = self.clock.monotonic()
-        eta_s = None
-        if self.options.expected_s:
-            eta_s = self._schedule.remaining_s(self._open_ends, self.options.expected_s, now_s)
-        newest = self.graph.steps[next(reversed(self._tasks))]
-        self._emit(
-            "progress",
-            progress=round(self._settled_count / len(self.graph.nodes), 3),
-            eta_ms=None if eta_s is None else round(eta_s * 1e3),
-            current_step=newest.policy.label or newest.name,
-            phase=newest.policy.phase,
-        )
+    def _tell(self, type_: str, **data: Any) -> None:
+        """Emit what is told of a run under way: nothing once it is over."""
+        if not self._over.done():
+            self._emit(type_, **data)
 
     def _emit(self, type_: str, **data: Any) -> None:
         self.recorder.emit(type_, self.recorder.root.span_id, data)
@@ -486,14 +410,3 @@ def _tightest(*limits_s: float | None) -> float | None:
 def _headline(record: RunRecord) -> dict[str, Any]:
     names = ("app", "graph", "mode", "tenant", "user", "clock", "speed", "simulated")
     return {name: getattr(record, name) for name in names}
-
-
-def new_run_id(clock: Clock, tail: str = "") -> str:
-    """Return an id that sorts by time; its tail is random unless given."""
-    return f"run_{int(clock.now() * 1e3):012x}{tail or secrets.token_hex(5)}"
-
-
-def _seeded_tail() -> str:
-    """Return an id's tail drawn from the seed in virtual time, nothing elsewhere."""
-    loop = asyncio.get_running_loop()
-    return f"{loop.random.getrandbits(40):010x}" if isinstance(loop, VirtualLoop) else ""

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hasten.cache.policy import PLAIN, Directives, parse_cache_control
 from hasten.caller import Caller
-from hasten.graph.run import Outcome, Run
+from hasten.graph.outcome import Outcome
+from hasten.graph.run import Run
 from hasten.serve.auth import CallerOf, RuntimeOf, caller_of
 from hasten.serve.problems import problem_of
 from hasten.serve.stream import as_messages

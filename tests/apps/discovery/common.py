@@ -10,7 +10,7 @@ from hasten.apps.discovery import app
 from hasten.apps.discovery.sources import LATENCY_S, Sources
 from hasten.clock import current_clock
 from hasten.errors import ModelRejected
-from hasten.graph.run import RunOptions
+from hasten.graph.outcome import RunOptions
 from hasten.model.base import Model
 from hasten.model.chain import build_chain
 from hasten.model.simulated import SimulatedModel
@@ -18,7 +18,7 @@ from hasten.model.simulated import SimulatedModel
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
     from hasten.model.base import Chunk, Request
 
 MODES = ("baseline", "hasten")

@@ -14,7 +14,7 @@ from hasten.apps.discovery.report import SHORT_FORM, TASK_TIMEOUT_S
 from hasten.apps.discovery.shelf import ReportStore
 from hasten.apps.discovery.tools import TOOL_TIMEOUT_S, TOOLS
 from hasten.clock import current_clock
-from hasten.graph.run import RunOptions
+from hasten.graph.outcome import RunOptions
 from hasten.model.simulated import SimulatedModel
 from hasten.testing.model import FakeModel
 from tests.apps.discovery.common import MODES, NEVER_S, ChosenModel, FaultySources, discover

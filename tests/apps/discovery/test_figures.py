@@ -17,7 +17,7 @@ from hasten.trace.tree import Trace
 from tests.apps.discovery.common import MODES, discover
 
 if TYPE_CHECKING:
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
 
 PLAN_CALLS_S = {"profile_analysis": 18.3, "idea_research": 8.0, "recommendation": 10.5}
 PLAN_PHASES_S = {

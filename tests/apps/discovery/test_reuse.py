@@ -17,13 +17,13 @@ from hasten.cache.tiers import Tier
 from hasten.caller import Caller
 from hasten.clock import current_clock
 from hasten.codec import decode
-from hasten.graph.run import RunOptions
+from hasten.graph.outcome import RunOptions
 from hasten.model.chain import build_chain
 from hasten.model.simulated import SimulatedModel
 from hasten.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from hasten.graph.run import Outcome
+    from hasten.graph.outcome import Outcome
 
 ANN, BOB = (Caller("acme", name) for name in ("ann", "bob"))
 
