@@ -11,7 +11,7 @@ import pytest
 from hasten.caller import Caller
 from hasten.clock import Clock
 from hasten.errors import NotFound, StoreUnavailable
-from hasten.store.keys import REMEMBER_S, REMEMBER_SECRETS, KeyStore
+from hasten.store.keys import REMEMBER_S, REMEMBER_SECRETS, KeyLimits, KeyStore
 from hasten.store.sql import SqlPolicy, SqlStore, open_sql
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ class HandClock(Clock):
     def now(self) -> float:
         """Return what the test set."""
         return self.at_s
+
+
+async def caller(keys: KeyStore, secret: str) -> Caller | None:
+    """Return for whom a secret speaks."""
+    found = await keys.find(secret)
+    return None if found is None else found.caller
 
 
 @asynccontextmanager
@@ -69,8 +75,8 @@ def test_a_key_speaks_for_its_caller(url: str) -> None:
             assert await keys.any()
             assert ann_secret.startswith("hst_")
             assert len(ann_secret) > 40
-            assert await keys.find(ann_secret) == ANN
-            assert await keys.find(bob_secret) == BOB
+            assert await caller(keys, ann_secret) == ANN
+            assert await caller(keys, bob_secret) == BOB
             shown = {record.key_id: record for record in await keys.all()}
             assert set(shown) == {ann_id, bob_id}
             assert (shown[ann_id].caller, shown[ann_id].label) == (ANN, "laptop")
@@ -118,10 +124,10 @@ def test_a_revoked_key_ends_here_at_once_and_elsewhere_in_time(url: str) -> None
         async with opened(url) as store, opened(url) as other_store:
             here, elsewhere = KeyStore(store, clock), KeyStore(other_store, clock)
             key_id, secret = await here.create(ANN)
-            assert await here.find(secret) == await elsewhere.find(secret) == ANN
+            assert await caller(here, secret) == await caller(elsewhere, secret) == ANN
             await here.revoke(key_id)
             assert await here.find(secret) is None
-            assert await elsewhere.find(secret) == ANN
+            assert await caller(elsewhere, secret) == ANN
             clock.at_s += REMEMBER_S
             assert await elsewhere.find(secret) is None
             assert REMEMBER_S <= 5.0
@@ -151,9 +157,9 @@ def test_a_request_does_not_cost_a_query(tmp_path: Path) -> None:
         async with opened(f"sqlite:///{tmp_path}/keys.db") as store:
             keys = KeyStore(store)
             _, secret = await keys.create(ANN)
-            assert await keys.find(secret) == ANN
+            assert await caller(keys, secret) == ANN
             assert await keys.find("guess") is None
-        assert await keys.find(secret) == ANN
+        assert await caller(keys, secret) == ANN
         assert await keys.find("guess") is None
 
     asyncio.run(main())
@@ -182,7 +188,7 @@ def test_without_its_database_nobody_is_let_in(postgres_server: PostgresServer) 
             clock = HandClock()
             keys = KeyStore(store, clock)
             _, secret = await keys.create(ANN)
-            assert await keys.find(secret) == ANN
+            assert await caller(keys, secret) == ANN
             clock.at_s += REMEMBER_S
             postgres_server.stop()
             try:
@@ -190,6 +196,40 @@ def test_without_its_database_nobody_is_let_in(postgres_server: PostgresServer) 
                     await keys.find(secret)
             finally:
                 postgres_server.start()
-            assert await keys.find(secret) == ANN
+            assert await caller(keys, secret) == ANN
+
+    asyncio.run(main())
+
+
+def test_a_key_has_limits_and_adds_up_what_it_spent(url: str) -> None:
+    """Limits come back as given; two processes' spending adds up, saved twice it counts once."""
+
+    async def main() -> None:
+        async with opened(url) as store:
+            clock = HandClock()
+            one, other = KeyStore(store, clock), KeyStore(store, clock)
+            limits = KeyLimits(
+                models=("gpt-*",), rate_per_min=60.0, budget_usd=5.0, cache_scope="user"
+            )
+            key_id, secret = await one.create(BOB, limits=limits)
+            assert one.recall(secret) is None
+            found = await one.find(secret)
+            assert found is not None
+            assert found.limits == limits
+            assert one.recall(secret) == found
+            one.charge(key_id, 1.5)
+            other.charge(key_id, 0.25)
+            assert one.spent_usd(found) == 1.5
+            for store_ in (one, one, other):
+                await store_.save_spent()
+            one.charge(key_id, 0.25)
+            await one.save_spent()
+            (shown,) = await other.all()
+            assert shown.spent_usd == 2.0
+            renewed = await one.find(secret)
+            assert renewed is not None
+            assert one.spent_usd(renewed) == 2.0
+            clock.at_s += 40 * 86_400
+            assert (await other.all())[0].spent_usd == 0.0
 
     asyncio.run(main())

@@ -28,9 +28,9 @@ async def caller_of(request: Request) -> Caller:
     keys = runtime_of(request).keys
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if secret and scheme.lower() == "bearer":
-        caller = await keys.find(secret.strip())
-        if caller is not None:
-            return caller
+        key = await keys.find(secret.strip())
+        if key is not None:
+            return key.caller
         message = "this key is unknown or was revoked"
         raise Unauthenticated(message)
     if await keys.any():

@@ -129,5 +129,19 @@ keys = Table(
     Column("label", Text, nullable=False),
     Column("created_s", Double, nullable=False),
     Column("revoked_s", Double),
+    Column("models", JsonText, nullable=False, server_default="[]"),
+    Column("rate_per_min", Double),
+    Column("budget_usd", Double),
+    Column("cache_scope", Text, nullable=False, server_default="tenant"),
     Index("keys_by_digest", "digest", unique=True),
+)
+
+key_spend = Table(
+    "key_spend",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("month", Text, primary_key=True),
+    Column("process", Text, primary_key=True),
+    Column("cost_usd", Double, nullable=False),
+    sqlite_with_rowid=False,
 )
