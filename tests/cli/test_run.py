@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import orjson
 import pytest
+
+from hasten.cli import INTERRUPTED
+from tests.cli.processes import HASTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,3 +233,16 @@ def test_a_model_nobody_answers_for_exits_3(
     assert said.code == 3
     assert "facts about tea" in said.out
     assert "no call of hasten came through: no answer from m at http://127.0.0.1:1" in said.err
+
+
+def test_sigterm_is_an_interrupt(tmp_path: Path, hasten: Callable[..., Said]) -> None:
+    """A run that is told to end is stored as cancelled, as after Ctrl-C; told twice, too."""
+    command = [HASTEN, "run", "--clock", "real", "--speed", "2"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        while not (runs := hasten("runs", "--json").json):
+            assert process.poll() is None
+        assert [run["status"] for run in runs] == ["running"]
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == INTERRUPTED
+    assert [run["status"] for run in hasten("runs", "--json").json] == ["cancelled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from tests.cli.processes import Process, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.cli.conftest import Said
 
 AT_ONCE = 5
+STOPS_WITHIN_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +110,19 @@ def test_an_unknown_application(hasten: Callable[..., Said]) -> None:
     said = hasten("sim", "--app", "nope")
     assert said.code == 2
     assert "no app 'nope'" in said.err
+
+
+def test_an_open_stream_does_not_keep_it(tmp_path: Path) -> None:
+    """Stopped in the middle of an answer it is gone in about a second, without a word."""
+    with running(tmp_path, "sim", "--port", "0") as process:
+        found = re.search(r"OPENAI_BASE_URL=(\S+)", process.ready)
+        assert found is not None
+        client = OpenAI(base_url=found[1], api_key="unused", max_retries=0)
+        asked: dict[str, Any] = {"model": "sim-discovery", "stream": True}
+        message = {"role": "user", "content": "Write about tea in 2000 words."}
+        with client.chat.completions.create(**asked, messages=[message]) as stream:
+            next(iter(stream))
+            began_s = time.monotonic()
+            assert process.stop() == (0, "", "")
+            assert time.monotonic() - began_s < STOPS_WITHIN_S
+        client.close()

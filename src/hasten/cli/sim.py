@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,9 +44,22 @@ def _load(profile: SimProfile, speed: float) -> Served:
     from hasten.serve.sim import create_sim_app
 
     answer, clock = create_sim_app(profile), Clock(speed)
+    answers: set[asyncio.Task[None]] = set()
 
     async def paced(scope: Any, receive: Any, send: Any) -> None:
         with use_clock(clock):
-            await answer(scope, receive, send)
+            if scope["type"] != "http":
+                await answer(scope, receive, send)
+                return
+            task = asyncio.create_task(answer(scope, receive, send))
+            answers.add(task)
+            await asyncio.wait([task])
+            answers.discard(task)
+            if not task.cancelled():
+                task.result()
 
-    return Served(paced)
+    def stop() -> None:
+        for task in answers:
+            task.cancel()
+
+    return Served(paced, stop)

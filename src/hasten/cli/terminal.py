@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -50,11 +51,15 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | None = None) -> T:
-    """Open the runtime that ``settings`` (by default those in force) describe, work, close it."""
+    """Open the runtime that ``settings`` (by default those in force) describe, work, close it.
+
+    SIGTERM ends it as Ctrl-C does: what runs is stored as cancelled.
+    """
     from hasten.settings import load_settings
     from hasten.wire import Runtime
 
     async def opened() -> T:
+        interrupted_by_sigterm()
         runtime = await Runtime.open(settings or load_settings())
         try:
             return await work(runtime)
@@ -62,6 +67,17 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | N
             await runtime.close()
 
     return asyncio.run(opened())
+
+
+def interrupted_by_sigterm() -> None:
+    """Take the first SIGTERM for Ctrl-C, and let further ones be: the end is under way."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        loop.add_signal_handler(signal.SIGTERM, lambda: None)
+        signal.raise_signal(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGTERM, interrupt)
 
 
 def stored_run(run_id: str) -> tuple[RunRecord, list[Span]]:
