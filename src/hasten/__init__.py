@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hasten.app import App
+    from hasten.app import App, Operation
     from hasten.cache.policy import CachePolicy
     from hasten.caller import Caller
     from hasten.clock import Clock, current_clock
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from hasten.model.simulated import SimProfile
     from hasten.model.structured import parse
     from hasten.model.text import write
+    from hasten.serve.context import AppContext
+    from hasten.store.sql.tables import Tables
 
 __all__ = [
     "App",
+    "AppContext",
     "CachePolicy",
     "Caller",
     "Chunk",
@@ -34,12 +37,14 @@ __all__ = [
     "Graph",
     "HastenError",
     "Model",
+    "Operation",
     "Request",
     "Response",
     "Run",
     "SimProfile",
     "Soft",
     "Step",
+    "Tables",
     "current_clock",
     "parse",
     "step",
@@ -49,6 +54,7 @@ __all__ = [
 
 _HOMES = {
     "App": "hasten.app",
+    "AppContext": "hasten.serve.context",
     "CachePolicy": "hasten.cache.policy",
     "Caller": "hasten.caller",
     "Chunk": "hasten.model.base",
@@ -57,12 +63,14 @@ _HOMES = {
     "Graph": "hasten.graph.graph",
     "HastenError": "hasten.errors",
     "Model": "hasten.model.base",
+    "Operation": "hasten.app",
     "Request": "hasten.model.base",
     "Response": "hasten.model.base",
     "Run": "hasten.graph.run",
     "SimProfile": "hasten.model.simulated",
     "Soft": "hasten.graph.step",
     "Step": "hasten.graph.step",
+    "Tables": "hasten.store.sql.tables",
     "current_clock": "hasten.clock",
     "parse": "hasten.model.structured",
     "step": "hasten.graph.step",

@@ -1,35 +1,67 @@
 """An App: the manifest that tells Hasten everything about one application.
 
-Owns the manifest and how manifests are found (entry points of the group
-``hasten.apps``, the user's own beside ours). Leaves what the graphs do to the
-application and putting it to work to ``wire``.
+Owns the manifest, its check, and how manifests are found (entry points of the
+group ``hasten.apps``, the user's own beside ours). Leaves what the graphs do to
+the application and putting it to work to ``wire`` and ``serve``.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from hasten.errors import InvalidInput, NotFound
+from hasten.errors import InvalidInput, NotFound, SettingsError
 from hasten.graph.rerun import RERUN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from pathlib import Path
 
+    from fastapi import APIRouter
     from pydantic import BaseModel
+    from sqlalchemy import MetaData
 
     from hasten.cache.policy import CachePolicy
     from hasten.graph.graph import Graph
     from hasten.model.base import Model
     from hasten.model.simulated import SimProfile
+    from hasten.store.sql import SqlStore, Tables
+    from hasten.trace.event import RunEvent
 
 ENTRY_POINTS = "hasten.apps"
 """The entry-point group; each entry names a module attribute that holds an ``App``."""
 
+STORAGE_S = 0.002
+"""How long a call of an application's tables takes in virtual time unless it says otherwise."""
 
-def _model_only(model: Model, *, is_simulated: bool) -> Mapping[str, Any]:  # noqa: ARG001 - the interface's
+
+_lines = logging.getLogger("hasten.timing")
+
+
+def _model_only(model: Model, **_given: Any) -> Mapping[str, Any]:
     return {"model": model}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """Something an application does besides its main one; called ``<app>.<operation>``.
+
+    It has inputs, a graph a mode, phases and samples of its own, and shares all
+    else with its application: profile, resources, tables. Its runs are runs of
+    ``<app>.<operation>`` everywhere: ``hasten run``, ``/api/run``, jobs, metrics.
+    """
+
+    title: str
+    about: str
+    inputs: type[BaseModel]
+    graphs: Mapping[str, Graph]
+    phases: Mapping[str, str]
+    samples: Mapping[str, Mapping[str, Any]]
+    reusing: frozenset[str] = frozenset({"hasten"})
+    rerun: CachePolicy | None = RERUN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +73,25 @@ class App:
     the order people read them, with a title each. ``samples`` are inputs to try.
     The modes in ``reusing`` may use the cache, whole answers by ``rerun``; the others
     compute everything. ``profile`` says how the simulated model behaves for it. ``resources`` makes
-    what its graphs take besides inputs, from the model in use.
+    what its graphs take besides inputs, from the model in use. ``operations`` are
+    what else it does, by name.
+
+    ``tables`` is the SQLAlchemy metadata of its own tables, whose names begin with
+    ``<name>_``, and ``migrations`` the folder of its Alembic branch: the first
+    revision has ``down_revision = None`` and ``branch_labels = ("<name>",)``, and
+    revision ids begin with ``<name>_``. The runtime brings them up to date. A graph
+    that declares the resource ``tables`` gets them as ``Tables``, and ``resources``
+    is given them, too, by that name. ``seed`` fills them with samples whenever they
+    are opened, and must be harmless to repeat. In virtual time they are in memory,
+    and a call takes ``storage_s``. A table with the columns ``tenant`` and ``user``
+    is cleared when a person is erased.
+
+    ``routes`` returns a FastAPI router, mounted under ``/apps/<name>``; its routes
+    ask for an ``AppContext``. ``page`` is a folder served below
+    ``/apps/<name>/page/``: its ``page.js`` exports, as default, the component shown at
+    ``/apps/<name>``, and ``page.css`` is loaded with it; without it that page is made
+    from the inputs. ``log`` is told every event of its runs and returns the
+    lines to write to the log.
     """
 
     name: str
@@ -56,6 +106,29 @@ class App:
     reusing: frozenset[str] = frozenset({"hasten"})
     rerun: CachePolicy | None = RERUN
     resources: Callable[..., Mapping[str, Any]] = field(default=_model_only)
+    operations: Mapping[str, Operation] = field(default_factory=dict)
+    tables: MetaData | None = None
+    migrations: Path | None = None
+    seed: Callable[[Tables], Awaitable[None]] | None = None
+    storage_s: float = STORAGE_S
+    routes: Callable[[], APIRouter] | None = None
+    page: Path | None = None
+    log: Callable[[RunEvent], Iterable[str]] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``SettingsError`` for a manifest that cannot be put to work."""
+        if self.tables is None:
+            return
+        if self.migrations is None:
+            self._refuse("has tables, so it needs migrations: the folder of its Alembic branch")
+        foreign = [one for one in self.tables.tables if not one.startswith(f"{self.family}_")]
+        if foreign:
+            self._refuse(f"has tables that do not begin with '{self.family}_': {foreign}")
+
+    @property
+    def family(self) -> str:
+        """The name of the whole application: what stands before the operation's."""
+        return self.name.partition(".")[0]
 
     def graph(self, mode: str | None = None) -> Graph:
         """Return the graph of ``mode``, by default ``default_mode``. Raises ``InvalidInput``."""
@@ -66,6 +139,44 @@ class App:
             raise InvalidInput(message, field="mode", value=wanted, allowed=modes)
         return self.graphs[wanted]
 
+    def operation(self, name: str) -> App:
+        """Return one of ``operations`` as an application of its own. Raises ``NotFound``."""
+        if name not in self.operations:
+            known = ", ".join(self.operations) or "none"
+            message = f"app {self.name!r} has no operation {name!r}; there are: {known}"
+            raise NotFound(message)
+        what = self.operations[name]
+        own = {one.name: getattr(what, one.name) for one in dataclasses.fields(what)}
+        return dataclasses.replace(self, name=f"{self.name}.{name}", operations={}, **own)
+
+    def given(
+        self, model: Model, tables: Tables | None, *, is_simulated: bool
+    ) -> Mapping[str, Any]:
+        """Return what its graphs may take besides inputs."""
+        if tables is None:
+            return self.resources(model, is_simulated=is_simulated)
+        made = self.resources(model, is_simulated=is_simulated, tables=tables)
+        return {"tables": tables, **made}
+
+    async def open_tables(self, sql: SqlStore | None) -> Tables | None:
+        """Return its tables on ``sql``, or in memory for virtual time, seeded; if it has any."""
+        from hasten.store.sql import MemoryTables, SqlTables
+
+        if self.tables is None:
+            return None
+        tables: Tables
+        if sql is None:
+            tables = MemoryTables(self.tables, self.storage_s)
+        else:
+            tables = SqlTables(self.tables, sql)
+        if self.seed is not None:
+            await self.seed(tables)
+        return tables
+
+    def _refuse(self, why: str) -> None:
+        message = f"app {self.name!r} {why}"
+        raise SettingsError(message)
+
 
 def find_apps() -> dict[str, App]:
     """Load every installed application's manifest, by name."""
@@ -74,9 +185,25 @@ def find_apps() -> dict[str, App]:
 
 
 def pick_app(apps: Mapping[str, App], name: str) -> App:
-    """Return the application called ``name``. Raises ``NotFound`` naming those there are."""
-    try:
-        return apps[name]
-    except KeyError:
-        message = f"no app {name!r}; there are: {', '.join(apps) or 'none'}"
-        raise NotFound(message) from None
+    """Return the application called ``name``, or the operation ``<app>.<operation>``.
+
+    Raises ``NotFound`` naming those there are.
+    """
+    family, _, operation = name.partition(".")
+    if family not in apps:
+        message = f"no app {family!r}; there are: {', '.join(apps) or 'none'}"
+        raise NotFound(message)
+    return apps[family].operation(operation) if operation else apps[family]
+
+
+def log_listeners(app: App) -> tuple[Callable[[RunEvent], None], ...]:
+    """Return what writes the lines of ``app.log`` to the log, as listeners of a run."""
+    lines_of = app.log
+    if lines_of is None:
+        return ()
+
+    def listen(event: RunEvent) -> None:
+        for line in lines_of(event):
+            _lines.info(line)
+
+    return (listen,)

@@ -13,7 +13,7 @@ import statistics
 from typing import TYPE_CHECKING, Any, Self
 
 from hasten import virtual
-from hasten.app import App, find_apps, pick_app
+from hasten.app import App, find_apps, log_listeners, pick_app
 from hasten.cache.cache import SHARED_RESIDENCE_S, Cache
 from hasten.cache.policy import PLAIN, Directives
 from hasten.cache.shown import stats_line
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hasten.graph.run import Run
     from hasten.model.base import Model
     from hasten.settings import Settings
+    from hasten.store.sql import Tables
     from hasten.trace.event import RunEvent, RunRecord
     from hasten.trace.log import Sink
     from hasten.trace.span import Span
@@ -81,13 +82,12 @@ def start_run(
     app: App,
     inputs: Mapping[str, Any] | BaseModel,
     model: Model,
-    mode: str | None,
     options: RunOptions,
+    tables: Tables | None = None,
 ) -> Run:
     """Start one run of ``app`` on the running loop, as ``options`` say."""
-    graph = app.graph(mode)
-    resources = app.resources(model, is_simulated=options.simulated)
-    return graph.start(inputs, options=options, **resources)
+    resources = app.given(model, tables, is_simulated=options.simulated)
+    return app.graph(options.mode).start(inputs, options=options, **resources)
 
 
 def run_virtually(
@@ -106,7 +106,8 @@ def run_virtually(
         options = RunOptions(
             app=app.name, mode=mode or app.default_mode, run_id=run_id, sink=sink, simulated=True
         )
-        return await start_run(app, inputs, simulated_model(app), mode, options).outcome()
+        tables = await app.open_tables(None)
+        return await start_run(app, inputs, simulated_model(app), options, tables).outcome()
 
     return virtual.run(main(), seed=seed, epoch_s=epoch_s)
 
@@ -135,6 +136,7 @@ class Runtime:
         self.sink = SqlSink(sql)
         self.keys = KeyStore(sql)
         self.cache = cache
+        self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
         self._sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
@@ -158,9 +160,14 @@ class Runtime:
         except OSError as error:
             message = f"the state folder {settings.home} cannot be made: {error.strerror}"
             raise SettingsError(message) from None
-        sql = await open_sql(settings.runs_url)
+        apps = find_apps() if apps is None else apps
+        branches = [app.migrations for app in apps.values() if app.migrations is not None]
+        sql = await open_sql(settings.runs_url, branches=branches)
         cache = await open_cache(settings).__aenter__()
-        return cls(settings, find_apps() if apps is None else apps, sql, cache)
+        runtime = cls(settings, apps, sql, cache)
+        for name, app in apps.items():
+            runtime.tables[name] = await app.open_tables(sql)
+        return runtime
 
     def keep_house(self) -> None:
         """Drop old runs from now on, again and again, until ``close``."""
@@ -199,7 +206,7 @@ class Runtime:
     def model(self, app: App) -> Model:
         """Return the model ``app`` runs on: the one the settings name, or its simulated one."""
         is_simulated = self.settings.is_simulated
-        name = app.name if is_simulated else ""
+        name = app.family if is_simulated else ""
         if name not in self._models:
             made = simulated_model(app) if is_simulated else real_model(self.settings)
             self._models[name] = made
@@ -241,9 +248,9 @@ class Runtime:
             rerun=app.rerun,
             directives=directives,
             expected_s=expected_s,
-            listeners=(self._text_log,),
+            listeners=(self._text_log, *log_listeners(app)),
         )
-        run = start_run(app, parsed, model, mode, options)
+        run = start_run(app, parsed, model, options, self.tables.get(app.family))
         self._live[run.run_id] = run
         ending = asyncio.create_task(self._await_end(run), name=f"end of {run.run_id}")
         self._endings.add(ending)
@@ -323,10 +330,11 @@ class Runtime:
         return await self.cache.explain(key, policy)
 
     async def erase(self, tenant: str, user: str) -> dict[str, int]:
-        """Delete everything of one person: runs with their events and spans, cache entries.
+        """Delete everything of one person: runs, cache entries, rows of applications' tables.
 
-        What they have under way is cancelled first. Returns how many runs and copies of
-        entries went. Raises ``StoreUnavailable`` if a store could not be asked: do it again.
+        What they have under way is cancelled first. Returns how many runs, copies of
+        entries and rows went. Raises ``StoreUnavailable`` if a store could not be asked:
+        do it again.
         """
 
         def is_theirs(run: Run) -> bool:
@@ -338,7 +346,9 @@ class Runtime:
         await asyncio.gather(*(run.outcome() for run in under_way))
         runs = await self.sink.erase(tenant, user)
         self._unstored = {key: run for key, run in self._unstored.items() if not is_theirs(run)}
-        return {"runs": runs, "entries": await self.cache.erase(tenant, user)}
+        entries = await self.cache.erase(tenant, user)
+        rows = [await one.erase(tenant, user) for one in self.tables.values() if one is not None]
+        return {"runs": runs, "entries": entries, "rows": sum(rows)}
 
     def _held(self, run_id: str) -> Run | None:
         return self._live.get(run_id) or self._unstored.get(run_id)

@@ -18,6 +18,7 @@ from hasten.caller import Caller
 from hasten.serve import create_app
 from hasten.settings import Settings
 from hasten.testing.http import serving
+from tests.notebook import notebook_app
 from tests.toy import toy_app
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ WITHIN_MS = 60_000
 def running(
     home: Path, prepare: Callable[[Runtime], Awaitable[object]] | None = None
 ) -> Iterator[str]:
-    """Serve discovery and the toy in a thread, once ``prepare`` is done; gives the URL."""
+    """Serve three applications in a thread, once ``prepare`` is done; gives the URL."""
     urls: queue.Queue[str] = queue.Queue()
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def main() -> None:
-        guard = create_app(Settings(home=home), {"discovery": discovery, "toy": toy_app()})
+        apps = {"discovery": discovery, "notebook": notebook_app(), "toy": toy_app()}
+        guard = create_app(Settings(home=home), apps)
         async with serving(guard) as url:
             if prepare is not None:
                 await prepare(guard.app.state.runtime)
@@ -426,3 +428,28 @@ def _luminance(rgb: list[float]) -> float:
 def _contrast(one: float, other: float) -> float:
     light, dark = max(one, other), min(one, other)
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_an_application_has_a_page_of_its_own(page: Page) -> None:
+    """At its address, with its style, in the console; the races are one button away."""
+    page.goto("/apps/notebook")
+    heading = page.get_by_role("heading", name="Notebook by itself")
+    heading.wait_for()
+    colour = "getComputedStyle(document.querySelector('.app-page h2')).color"
+    page.wait_for_function(f"{colour} === 'rgb(102, 51, 153)'")
+    page.get_by_role("button", name="Races").click()
+    page.wait_for_selector("button.run")
+    assert heading.count() == 0
+    page.get_by_role("button", name="Page").click()
+    heading.wait_for()
+
+
+def test_choosing_an_application_puts_it_into_the_address(page: Page) -> None:
+    """Reloading finds its page, made from its inputs; an operation is chosen like one."""
+    choose(page, "toy")
+    page.wait_for_url("**/apps/toy")
+    page.reload()
+    page.wait_for_selector("button.run")
+    assert page.get_by_label("Application").input_value() == "toy"
+    choose(page, "notebook.count")
+    page.get_by_label("begins").fill("f")

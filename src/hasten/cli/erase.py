@@ -20,11 +20,14 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a person's runs, events, spans and cache entries."""
+    """Delete a person's runs, cache entries and rows of applications' tables."""
     if not yes:
         typer.confirm(f"Delete everything of {user} of {tenant}?", abort=True, err=True)
     done = with_runtime(lambda runtime: runtime.erase(tenant, user))
     if as_json:
         write_json(done)
     else:
-        err.print(f"deleted {done['runs']} runs and {done['entries']} copies of cache entries")
+        err.print(
+            f"deleted {done['runs']} runs, {done['entries']} copies of cache entries "
+            f"and {done['rows']} rows of applications"
+        )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
+from hasten.app import find_apps
+from hasten.serve.apps import add_apps
 from hasten.serve.apps import router as apps_router
 from hasten.serve.cache import router as cache_router
 from hasten.serve.console import add_console
@@ -38,10 +40,11 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
 
     ``apps`` are the applications to serve; by default every installed one.
     """
+    served = find_apps() if apps is None else apps
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        runtime = app.state.runtime = await Runtime.open(settings, apps)
+        runtime = app.state.runtime = await Runtime.open(settings, served)
         runtime.keep_house()
         try:
             yield
@@ -62,6 +65,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     add_problems(app)
     for router in (apps_router, runs_router, cache_router, health_router, metrics_router):
         app.include_router(router)
+    add_apps(app, served)
     add_console(app)
     add_docs(app)
     return Guard(app, settings)

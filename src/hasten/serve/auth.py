@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation
 
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.errors import Forbidden, SettingsError, Unauthenticated
@@ -17,16 +18,16 @@ from hasten.serve.guard import is_loopback
 from hasten.wire import Runtime
 
 
-def runtime_of(request: Request) -> Runtime:
+def runtime_of(connection: HTTPConnection) -> Runtime:
     """Return the server's runtime."""
-    runtime: Runtime = request.app.state.runtime
+    runtime: Runtime = connection.app.state.runtime
     return runtime
 
 
-async def caller_of(request: Request) -> Caller:
-    """Return who sent the request. Raises ``Unauthenticated``."""
-    keys = runtime_of(request).keys
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+async def caller_of(connection: HTTPConnection) -> Caller:
+    """Return who sent the request or opened the socket. Raises ``Unauthenticated``."""
+    keys = runtime_of(connection).keys
+    scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
     if secret and scheme.lower() == "bearer":
         key = await keys.find(secret.strip())
         if key is not None:

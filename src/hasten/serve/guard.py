@@ -37,6 +37,9 @@ class Guard:
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
+        if refusal is not None and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
+            return
         if refusal is not None:
             await self._read_away(receive)
             await problem_response(*refusal)(scope, receive, send)

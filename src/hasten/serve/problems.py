@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
 
 from hasten import errors
 
@@ -62,6 +63,14 @@ TITLES = {
 }
 
 
+POLICY_VIOLATION = 1008
+SERVER_ERROR = 1011
+"""Close codes of RFC 6455, section 7.4.1, for an error that leaves a WebSocket's route."""
+
+REASON = 30
+"""Characters of a close frame's reason; it has room for 123 bytes."""
+
+
 def status_of(error: errors.HastenError) -> int:
     """Return the HTTP status of ``error``."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
@@ -107,7 +116,7 @@ def problem_of(error: errors.HastenError, **more: Any) -> Response:
 
 def add_problems(app: FastAPI) -> None:
     """Make every error of ``app`` leave as a problem."""
-    app.add_exception_handler(errors.HastenError, _hasten_error)
+    app.add_exception_handler(errors.HastenError, _hasten_error)  # type: ignore[arg-type]  # a socket has no answer
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unforeseen)
@@ -117,8 +126,12 @@ def _field(error: errors.InvalidInput) -> Mapping[str, Any]:
     return {"field": error.field, "message": str(error), "allowed": list(error.allowed)}
 
 
-async def _hasten_error(_request: Request, error: Exception) -> Response:
+async def _hasten_error(request: Request | WebSocket, error: Exception) -> Response | None:
     assert isinstance(error, errors.HastenError)  # noqa: S101 - registered for this class only
+    if isinstance(request, WebSocket):
+        is_theirs = status_of(error) < 500  # noqa: PLR2004 - the field's own number
+        await request.close(POLICY_VIOLATION if is_theirs else SERVER_ERROR, str(error)[:REASON])
+        return None
     return problem_of(error)
 
 

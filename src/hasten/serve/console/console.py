@@ -1,7 +1,8 @@
 """Serving the console's files, with headers that let the page do only what it must.
 
-Owns the route ``/`` and the files below ``/console``. Leaves what the page
-does to its modules in ``static/`` and the data it shows to ``/api``.
+Owns the routes ``/`` and ``/apps/<name>``, which is the same page with an application
+chosen, and the files below ``/console``. Leaves what the page does to its modules in
+``static/`` and the data it shows to ``/api``.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
+
+from hasten.app import pick_app
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -37,7 +41,7 @@ HEADERS = {
 """``no-cache`` asks each time and mostly gets 304: a page never mixes files of two releases."""
 
 
-class _ConsoleFiles(StaticFiles):
+class ConsoleFiles(StaticFiles):
     """Static files that carry the console's headers."""
 
     def file_response(
@@ -47,16 +51,22 @@ class _ConsoleFiles(StaticFiles):
         scope: MutableMapping[str, Any],
         status_code: int = 200,
     ) -> Response:
+        """Return the file with the headers."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(HEADERS)
         return response
 
 
 def add_console(app: FastAPI) -> None:
-    """Serve the page at ``/`` and its modules and styles below ``/console``."""
+    """Serve the page at ``/`` and ``/apps/<name>``, its modules and styles below ``/console``."""
 
     async def page() -> FileResponse:
         return FileResponse(STATIC / "index.html", headers=HEADERS)
 
+    async def page_of_app(name: str, request: Request) -> FileResponse:
+        pick_app(request.app.state.runtime.apps, name)
+        return await page()
+
     app.get("/", include_in_schema=False)(page)
-    app.mount("/console", _ConsoleFiles(directory=STATIC), name="console")
+    app.get("/apps/{name}", include_in_schema=False)(page_of_app)
+    app.mount("/console", ConsoleFiles(directory=STATIC), name="console")

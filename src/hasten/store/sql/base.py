@@ -23,7 +23,8 @@ from hasten.errors import HastenError, StoreError, StoreUnavailable
 from hasten.store.breaker import StoreBreaker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -97,8 +98,11 @@ class SqlStore(ABC):
         return error
 
     @abstractmethod
-    async def migrate(self) -> None:
-        """Connect for the first time and bring the tables up to date. Raises as ``write`` does."""
+    async def migrate(self, branches: Sequence[Path] = ()) -> list[str]:
+        """Connect for the first time and bring the tables up to date, those of ``branches`` too.
+
+        Returns the revisions applied. Raises as ``write`` does.
+        """
 
     @abstractmethod
     async def close(self) -> None:

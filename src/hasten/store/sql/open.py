@@ -15,6 +15,9 @@ from hasten.errors import SettingsError
 from hasten.store.sql.base import SqlPolicy, SqlStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from sqlalchemy import URL
 
 _OPTIONS = {"sslmode": "ssl", "ssl": "ssl", "host": "host"}
@@ -49,9 +52,12 @@ def _postgres_options(url: URL) -> dict[str, str | tuple[str, ...]]:
     return {_OPTIONS[name]: value for name, value in url.query.items()}
 
 
-async def open_sql(url: str, policy: SqlPolicy | None = None) -> SqlStore:
+async def open_sql(
+    url: str, policy: SqlPolicy | None = None, branches: Sequence[Path] = ()
+) -> SqlStore:
     """Return the database at ``url``, connected and its tables up to date; ``close()`` it.
 
+    ``branches`` are the folders of the applications' migrations.
     Raises ``SettingsError`` for a URL of another kind, ``StoreUnavailable`` when
     it does not answer, ``StoreError`` when it refuses, ``MissingExtra``
     when PostgreSQL's driver is not installed.
@@ -67,7 +73,7 @@ async def open_sql(url: str, policy: SqlPolicy | None = None) -> SqlStore:
 
         store = PostgresStore(parts, policy)
     try:
-        await store.migrate()
+        await store.migrate(branches)
     except BaseException:
         await store.close()
         raise

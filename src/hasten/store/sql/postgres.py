@@ -8,6 +8,7 @@ once, then the breaker answers.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import URL, Select, Table, Text, func, literal, select, text
@@ -19,7 +20,8 @@ from hasten.store.sql.migrate import migrate
 from hasten.store.sql.schema import JsonText, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -59,9 +61,10 @@ class PostgresStore(SqlStore):
             driver = "asyncpg"
             raise MissingExtra(driver, "postgres") from error
 
-    async def migrate(self) -> None:
+    async def migrate(self, branches: Sequence[Path] = ()) -> list[str]:
         """Connect, and bring the tables up to date."""
-        await self._within(self.policy.upkeep_s, self._run(_migrate, is_write=True))
+        work = partial(_migrate, branches=branches)
+        return await self._within(self.policy.upkeep_s, self._run(work, is_write=True))
 
     async def close(self) -> None:
         """Close the pool."""
@@ -100,10 +103,10 @@ class PostgresStore(SqlStore):
         return isinstance(state, str) and state[:2] in _AWAY_CLASSES
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
-    migrate(connection)
+    return migrate(connection, branches)
 
 
 def _held_bytes(connection: Connection) -> int:

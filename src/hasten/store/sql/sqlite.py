@@ -14,6 +14,7 @@ clearing up; leaves the thread to ``sqlite_thread``, deadlines and errors to ``b
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,7 +24,7 @@ from hasten.store.sql.migrate import migrate
 from hasten.store.sql.sqlite_thread import SqliteThread, raw_connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -52,13 +53,14 @@ class SqliteStore(SqlStore):
         self._thread = SqliteThread(path, policy.call_s)
         self._is_open = False
 
-    async def migrate(self) -> None:
+    async def migrate(self, branches: Sequence[Path] = ()) -> list[str]:
         """Open the file, making it if its folder is there, and bring the tables up to date."""
         if not self._folder.is_dir():
             message = f"{self.name} cannot be opened: there is no folder {self._folder}"
             raise StoreError(message, store=self.name)
         self._is_open = True
-        await self._within(self.policy.upkeep_s, self._run(migrate, is_write=True))
+        work = partial(migrate, branches=branches)
+        return await self._within(self.policy.upkeep_s, self._run(work, is_write=True))
 
     async def close(self) -> None:
         """Do the work that is waiting, then end the thread."""

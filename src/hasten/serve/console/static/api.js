@@ -45,6 +45,10 @@ async function request(
 const json = async (path, options) => (await request(path, options)).json();
 const at = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
 
+/** For applications' own pages: the JSON at a path, and what a path answers to a body. */
+export const getJson = (path) => json(path);
+export const postJson = (path, body) => json(path, { body });
+
 export const listApps = () => json("/api/apps");
 export const listRuns = async (app) =>
   (await json(`/api/runs?limit=60&app=${encodeURIComponent(app)}`)).runs;

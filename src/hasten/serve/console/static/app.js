@@ -1,4 +1,4 @@
-/** The page: which application, its form, the race, the report, the runs there were; or the cache. */
+/** The page: which application, its form, the race, the report, the runs; its own page; the cache. */
 
 import { html, render, useEffect, useState } from "./dom.js";
 import { Announcer } from "./announcer.js";
@@ -6,6 +6,7 @@ import { CachePage } from "./cache.js";
 import { useCatalog, useRecent } from "./catalog.js";
 import { Form } from "./form.js";
 import { Header } from "./header.js";
+import { AppPage, appInAddress, putInAddress } from "./page.js";
 import { Race } from "./race.js";
 import { Report } from "./report.js";
 import { RecentRuns } from "./runs.js";
@@ -18,7 +19,8 @@ function App() {
   const race = useRace();
   const catalog = useCatalog(race.open);
   const { apps, app, failure } = catalog;
-  const [isCacheOpen, setIsCacheOpen] = useState(false);
+  const [wanted, setView] = useState(appInAddress() ? "page" : "race");
+  const view = wanted === "page" && !app?.page ? "race" : wanted;
   const [isAskingKey, setIsAskingKey] = useState(false);
   useEffect(() => {
     if ([failure?.status, race.problem?.status].includes(401)) setIsAskingKey(true);
@@ -27,6 +29,7 @@ function App() {
   const errors = errorsOf(race.problem, app);
   const choose = (one) => {
     race.clear();
+    putInAddress(one);
     catalog.choose(one);
   };
   const leaveKey = (isChanged) => {
@@ -38,20 +41,25 @@ function App() {
       apps=${apps ?? []}
       app=${app}
       onChoose=${choose}
-      isCacheOpen=${isCacheOpen}
-      onCache=${() => setIsCacheOpen(!isCacheOpen)}
+      view=${view}
+      onView=${setView}
       onKey=${() => setIsAskingKey(true)}
     />
     <main>
       <${Banner} text=${failure?.message || errors.rest} />
       ${
         app &&
-        isCacheOpen &&
+        view === "page" &&
+        html`<${AppPage} key=${app.name} app=${app} onError=${catalog.setFailure} />`
+      }
+      ${
+        app &&
+        view === "cache" &&
         html`<${CachePage} app=${app} form=${catalog.form} onError=${catalog.setFailure} />`
       }
       ${
         app &&
-        !isCacheOpen &&
+        view === "race" &&
         html`<${Stage} race=${race} catalog=${catalog} errors=${errors.byField} />`
       }
       ${apps?.length === 0 && html`<p class="quiet">No application is installed.</p>`}

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useState } from "./dom.js";
 import { listApps, listRuns, showRun } from "./api.js";
+import { appInAddress } from "./page.js";
 import { startValues, withValue } from "./schema.js";
 import { idsInAddress } from "./session.js";
 
@@ -26,13 +27,14 @@ export function useCatalog(open) {
   const choose = useCallback((one) => setChosen({ app: one, form: newForm(one) }), []);
   const load = useCallback(async () => {
     try {
-      const found = await listApps();
+      const found = (await listApps()).flatMap((one) => [one, ...one.operations]);
       setFailure(null);
       setApps(found);
       const asked = await Promise.all(idsInAddress().map(showRun)).catch(
         (error) => (setFailure(error), []),
       );
-      const first = found.find((one) => one.name === asked[0]?.app) ?? found[0];
+      const called = (name) => found.find((one) => one.name === name);
+      const first = called(asked[0]?.app) ?? called(appInAddress()) ?? found[0];
       if (first) choose(first);
       if (asked.length) open(inOrder(asked, first.modes));
     } catch (error) {

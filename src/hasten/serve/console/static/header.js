@@ -5,7 +5,7 @@ import { html } from "./dom.js";
 const SIMULATED =
   "No provider is asked: a seeded model answers with the latencies measured for this application.";
 
-export function Header({ apps, app, onChoose, isCacheOpen, onCache, onKey }) {
+export function Header({ apps, app, onChoose, view, onView, onKey }) {
   return html`
     <header class="top">
       <h1><img src="/console/icon.svg" alt="" width="22" height="22" />Hasten</h1>
@@ -15,11 +15,21 @@ export function Header({ apps, app, onChoose, isCacheOpen, onCache, onKey }) {
         app?.simulated &&
         html`<p class="badge" title=${SIMULATED}>Simulated model · figures are simulated seconds</p>`
       }
-      <button type="button" class="plain" aria-pressed=${isCacheOpen} onClick=${onCache}>
-        ${isCacheOpen ? "Races" : "Cache"}
-      </button>
+      ${app?.page && html`<${Toggle} at="page" label="Page" view=${view} onView=${onView} />`}
+      <${Toggle} at="cache" label="Cache" view=${view} onView=${onView} />
       <button type="button" class="plain" onClick=${onKey}>Key</button>
     </header>
+  `;
+}
+
+/** A button that opens a view; pressed again it goes back to the races. */
+function Toggle({ at, label, view, onView }) {
+  const isOpen = view === at;
+  const toggle = () => onView(isOpen ? "race" : at);
+  return html`
+    <button type="button" class="plain" aria-pressed=${isOpen} onClick=${toggle}>
+      ${isOpen ? "Races" : label}
+    </button>
   `;
 }
 

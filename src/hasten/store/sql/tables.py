@@ -1,0 +1,189 @@
+"""An application's own tables: a handle its steps and routes await.
+
+Owns ``Tables``, the interface; ``SqlTables``, on the database the runtime has
+open; and ``MemoryTables``, for virtual time. Every call is a span of kind
+``storage`` in the run it belongs to. Leaves making the tables to ``migrate``
+and the manifest (``App.tables``), deadlines and errors to ``base``.
+
+In virtual time no thread and no socket exist, so ``MemoryTables`` is SQLite in
+memory, worked synchronously on the loop: a call takes ``latency_s`` of the
+run's clock, then happens at one instant, so that transactions never
+interleave. Statements must therefore be such that SQLite and PostgreSQL both
+take them, which SQLAlchemy Core's are unless they name a dialect.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Select, StaticPool, create_engine, delete, exc, select
+
+from hasten.clock import current_clock
+from hasten.errors import InvalidInput, StoreError
+from hasten.store.sql.batch import BATCH_ROWS, upsert
+from hasten.trace.recorder import span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Executable, MetaData, Table
+
+    from hasten.store.sql.base import SqlStore
+    from hasten.store.sql.batch import Row
+
+T = TypeVar("T")
+
+STORAGE_S = 0.002
+"""How long one call takes in virtual time unless the manifest says otherwise."""
+
+OWNER = ("tenant", "user")
+"""Columns that say whose a row is; the rows of tables that have both are erased with a person."""
+
+
+class Tables(ABC):
+    """The tables of one application. Raises ``StoreUnavailable`` in time, and ``StoreError``.
+
+    A row is a ``dict`` by column name. ``rows``, ``row``, ``execute``, ``get_many``
+    and ``put_many`` do for most; ``read`` and ``write`` take a plain function of a
+    SQLAlchemy ``Connection``, which runs in one transaction, away from the event
+    loop, and must be harmless to repeat.
+    """
+
+    def __init__(self, metadata: MetaData) -> None:
+        self.metadata = metadata
+
+    async def rows(self, query: Select[Any]) -> list[Row]:
+        """Return what ``query`` selects."""
+        return await self.read(partial(_fetch, query=query), about=_about("select", query))
+
+    async def row(self, query: Select[Any]) -> Row | None:
+        """Return the first row ``query`` selects, or ``None``."""
+        found = await self.rows(query.limit(1))
+        return found[0] if found else None
+
+    async def execute(self, *statements: Executable) -> int:
+        """Run statements that write, in one transaction; return how many rows they touched."""
+        about = _about("write", statements[0]) if statements else "write"
+        return await self.write(partial(_execute, statements=statements), about=about)
+
+    async def get_many(self, table: Table, keys: Sequence[Any]) -> list[Row | None]:
+        """Return the rows of these primary keys in their order, ``None`` where there is none.
+
+        One transaction, ``BATCH_ROWS`` keys a statement. The table's key is one column.
+        """
+        column = _only_key(table)
+        work = partial(_get_many, table=table, column=column, keys=list(keys))
+        return await self.read(work, about=f"get_many {table.name}")
+
+    async def put_many(self, table: Table, rows: Sequence[Row]) -> None:
+        """Insert each row, or replace the one of its primary key, in one transaction."""
+        work = partial(_put_many, table=table, rows=list(rows))
+        await self.write(work, about=f"put_many {table.name}")
+
+    async def read(self, work: Callable[[Connection], T], *, about: str = "read") -> T:
+        """Return what ``work`` reads; ``about`` names it in the trace."""
+        with span("storage", about):
+            return await self._read(work)
+
+    async def write(self, work: Callable[[Connection], T], *, about: str = "write") -> T:
+        """Return what ``work`` returns once what it wrote is durable."""
+        with span("storage", about):
+            return await self._write(work)
+
+    async def erase(self, tenant: str, user: str) -> int:
+        """Delete every row of one person, in tables that say whose a row is; return how many."""
+        owned = [one for one in self.metadata.sorted_tables if {*OWNER} <= {*one.c.keys()}]
+        theirs = [
+            delete(one).where(one.c.tenant == tenant, one.c.user == user) for one in reversed(owned)
+        ]
+        return await self.execute(*theirs) if theirs else 0
+
+    @abstractmethod
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction that writes nothing."""
+
+    @abstractmethod
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction."""
+
+
+class SqlTables(Tables):
+    """Tables in the runtime's database."""
+
+    def __init__(self, metadata: MetaData, store: SqlStore) -> None:
+        super().__init__(metadata)
+        self._store = store
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await self._store.read(work)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return await self._store.write(work)
+
+
+class MemoryTables(Tables):
+    """Tables of their own in memory, empty at first, on the event loop; see the module."""
+
+    def __init__(self, metadata: MetaData, latency_s: float = STORAGE_S) -> None:
+        super().__init__(metadata)
+        self._latency_s = latency_s
+        self._engine = create_engine("sqlite://", poolclass=StaticPool)
+        metadata.create_all(self._engine)
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await self._write(work)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        await current_clock().sleep(self._latency_s)
+        try:
+            with self._engine.begin() as connection:
+                return work(connection)
+        except exc.SQLAlchemyError as error:
+            cause = error.orig if isinstance(error, exc.StatementError) else error
+            message = f"the tables refused: {cause}"
+            raise StoreError(message, store="memory") from error
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._engine.dispose()
+
+
+def _fetch(connection: Connection, query: Select[Any]) -> list[Row]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _execute(connection: Connection, statements: Sequence[Executable]) -> int:
+    touched = (connection.execute(one).rowcount for one in statements)
+    return sum(max(count, 0) for count in touched)
+
+
+def _get_many(
+    connection: Connection, table: Table, column: ColumnElement[Any], keys: Sequence[Any]
+) -> list[Row | None]:
+    found: dict[Any, Row] = {}
+    for first in range(0, len(keys), BATCH_ROWS):
+        query = select(table).where(column.in_(keys[first : first + BATCH_ROWS]))
+        found.update((row[column.name], row) for row in _fetch(connection, query))
+    return [found.get(key) for key in keys]
+
+
+def _put_many(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    upsert(connection, table, rows)
+
+
+def _only_key(table: Table) -> ColumnElement[Any]:
+    columns = list(table.primary_key)
+    if len(columns) != 1:
+        message = f"get_many takes a table whose primary key is one column; {table.name!r} is not"
+        raise InvalidInput(message, field="table", value=table.name)
+    return columns[0]
+
+
+def _about(verb: str, statement: Any) -> str:
+    """Return the words for a call in the trace: what it does and to which table."""
+    table = getattr(statement, "table", None)
+    froms = [table] if table is not None else getattr(statement, "get_final_froms", list)()
+    names = [getattr(one, "name", "") for one in froms]
+    return " ".join([verb, *filter(None, names)])

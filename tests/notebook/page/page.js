@@ -1,0 +1,7 @@
+/** The notebook's page. */
+
+import { html } from "/console/dom.js";
+
+export default function Notebook({ app }) {
+  return html`<h2>${app.title} by itself</h2>`;
+}
