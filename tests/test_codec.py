@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import math
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,18 +68,22 @@ def test_same_value_same_bytes(value: Any) -> None:
     assert codec.encode(value) == codec.encode(value)
 
 
+POEM = Poem(title="t", written=dt.date(2026, 1, 2))
+
+
 @pytest.mark.parametrize(
-    "value",
+    ("value", "as_type"),
     [
-        Place("a", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
-        Point(1, 2.5),
-        Poem(title="t", written=dt.date(2026, 1, 2)),
-        [Point(1, 2.5)],
+        (Place("a", dt.datetime(2026, 1, 1, tzinfo=dt.UTC)), Place),
+        (Point(1, 2.5), Point),
+        (POEM, Poem),
+        ([Point(1, 2.5)], list[Point]),
+        ((POEM, POEM), tuple[Poem, ...]),
+        ({"a": POEM, "b": None}, dict[str, Poem | None]),
     ],
 )
-def test_round_trip_of_records(value: Any) -> None:
-    """Structs, dataclasses and pydantic models come back as their own type."""
-    as_type: Any = list[Point] if isinstance(value, list) else type(value)
+def test_round_trip_of_records(value: Any, as_type: Any) -> None:
+    """Structs, dataclasses and pydantic models come back as their own type, in containers too."""
     assert codec.decode(codec.encode(value), as_type) == value
 
 
@@ -136,6 +141,8 @@ def test_a_wrong_type_is_named() -> None:
         codec.decode(codec.encode("seven"), int)
     with pytest.raises(CodecError, match="written"):
         codec.decode(codec.encode({"title": "t"}), Poem)
+    with pytest.raises(CodecError, match="can be made of stored bytes"):
+        codec.decode(codec.encode("seven"), threading.Thread)
 
 
 @pytest.mark.parametrize(

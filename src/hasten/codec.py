@@ -69,10 +69,8 @@ def decode(data: bytes, as_type: Any = Any) -> Any:
         body = data[_HEADER_BYTES:]
         if data[1] == _ZSTD:
             body = _decompress(body)
-        if hasattr(as_type, "model_validate"):
-            return as_type.model_validate(msgspec.msgpack.decode(body))
-        return msgspec.msgpack.decode(body, type=as_type)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return msgspec.msgpack.decode(body, type=as_type, dec_hook=_model)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         message = f"broken bytes: {error}"
         raise CodecError(message) from error
 
@@ -96,6 +94,15 @@ def _plain(value: object) -> object:
         message = f"objects of type {type(value).__name__} have no portable form"
         raise TypeError(message)
     return dump(mode="json")
+
+
+def _model(as_type: Any, fields: object) -> object:
+    """Make a pydantic model of its fields; refuse any other type by raising."""
+    validate = getattr(as_type, "model_validate", None)
+    if validate is None:
+        message = f"no {as_type} can be made of stored bytes"
+        raise TypeError(message)
+    return validate(fields)
 
 
 @cache

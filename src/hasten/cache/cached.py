@@ -105,10 +105,10 @@ def with_returns(policy: CachePolicy, function: Callable[..., Any]) -> CachePoli
     if policy.returns is not Any:
         return policy
     returns = get_type_hints(function).get("return", Any)
-    if not hasattr(returns, "model_validate") and not _is_plain(msgspec.inspect.type_info(returns)):
+    if not _is_plain(msgspec.inspect.type_info(returns)):
         message = (
             f"use {policy.use!r}: {returns} cannot be made of stored bytes; "
-            "set returns= to a type of plain values, structs or dataclasses, or one pydantic model"
+            "set returns= to a type of plain values, structs, dataclasses or pydantic models"
         )
         raise InvalidInput(message, field="returns", value=returns)
     return dataclasses.replace(policy, returns=returns)
@@ -117,7 +117,7 @@ def with_returns(policy: CachePolicy, function: Callable[..., Any]) -> CachePoli
 def _is_plain(found: Any, seen: tuple[Any, ...] = ()) -> bool:
     """Whether a type, as msgspec sees it, has no part that only its own code could make."""
     if isinstance(found, msgspec.inspect.CustomType):
-        return False
+        return hasattr(found.cls, "model_validate")
     if isinstance(found, (tuple, list)):
         return all(_is_plain(one, seen) for one in found)
     if not isinstance(found, msgspec.Struct) or any(found is one for one in seen):
