@@ -293,7 +293,7 @@ def test_models_are_listed_and_unknown_paths_are_404_in_the_same_shape() -> None
 
 
 def test_parts_of_content_and_developer_turns_are_understood() -> None:
-    """Text in parts is text; other parts are refused by name."""
+    """Text in parts is text; a picture is let through; a part without its type is refused."""
 
     async def main() -> None:
         async with _client() as client:
@@ -303,7 +303,10 @@ def test_parts_of_content_and_developer_turns_are_understood() -> None:
             ]
             answer = await client.chat.completions.create(model="x", messages=turns)
             assert (answer.choices[0].message.content or "").startswith("## Costs")
-            turns[1]["content"][0] = {"type": "image_url", "image_url": {"url": "x"}}
+            turns[1]["content"].append({"type": "image_url", "image_url": {"url": "x"}})
+            seen = await client.chat.completions.create(model="x", messages=turns)
+            assert (seen.choices[0].message.content or "").startswith("## Costs")
+            del turns[1]["content"][0]["type"]
             with pytest.raises(openai.BadRequestError) as caught:
                 await client.chat.completions.create(model="x", messages=turns)
             assert caught.value.param == "messages[1].content[0].type"

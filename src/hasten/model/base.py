@@ -30,12 +30,20 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn. ``tool_call_id`` says which call a ``tool`` turn answers."""
+    """One turn. ``tool_call_id`` says which call a ``tool`` turn answers.
+
+    ``parts``, if there are any, is the whole turn as it came in the format of
+    the request's ``wire`` (images, ``cache_control``, thinking): it goes out
+    instead of ``content`` and ``tool_calls``, which were read from it, so who
+    changes those drops ``parts``. ``extra`` holds the turn's further fields.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    parts: tuple[dict[str, Any], ...] = ()
+    extra: dict[str, Any] = {}
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -44,7 +52,10 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ``schema`` asks for JSON that satisfies this JSON Schema. ``task`` names what
     it is for, in traces and when a model is chosen per task, ``section`` the
     part of an answer it writes; neither reaches the wire. ``extra`` holds
-    provider fields passed through untouched.
+    provider fields passed through untouched. ``wire`` names the format (``openai``,
+    ``responses``, ``anthropic``, ``gemini``) that a request came in: its parts, tools
+    and extra fields go as they are to a provider of that format and are translated
+    for others. One made here has none; its tools are in OpenAI's chat format.
     """
 
     messages: tuple[Message, ...]
@@ -58,6 +69,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     task: str = ""
     section: str = ""
     extra: dict[str, Any] = {}
+    wire: str = ""
 
     @classmethod
     def ask(cls, prompt: str, *, system: str = "", **fields: Any) -> Request:
@@ -67,15 +79,24 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Tokens as the provider counted them; ``cached_tokens_in`` came from its prompt cache."""
+    """Tokens as the provider counted them.
+
+    Of ``tokens_in``, ``cached_tokens_in`` came from its prompt cache and
+    ``cache_write_tokens_in`` were written into it.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
     cached_tokens_in: int = 0
+    cache_write_tokens_in: int = 0
 
 
 class Response(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A whole answer. ``simulated`` is true when no real model wrote it."""
+    """A whole answer. ``simulated`` is true when no real model wrote it.
+
+    ``parts`` and ``extra`` are what the provider said beyond the rest, in the
+    format that ``wire`` names: whoever speaks it passes them on.
+    """
 
     text: str
     model: str
@@ -84,13 +105,23 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tool_calls: tuple[ToolCall, ...] = ()
     id: str = ""
     simulated: bool = False
+    parts: tuple[dict[str, Any], ...] = ()
+    extra: dict[str, Any] = {}
+    wire: str = ""
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A piece of an answer. The last one, and only it, carries ``response``: the whole answer."""
+    """A piece of an answer. The last one, and only it, carries ``response``: the whole answer.
+
+    ``events`` is the data of the provider's own events that this piece was read
+    from, in the format that ``wire`` names; a piece that has only those (a tool
+    call or a thought in progress) has no text.
+    """
 
     text: str = ""
     response: Response | None = None
+    events: tuple[str, ...] = ()
+    wire: str = ""
 
 
 class Model(ABC):

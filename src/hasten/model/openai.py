@@ -18,18 +18,15 @@ import orjson
 
 from hasten.clock import current_clock
 from hasten.errors import ModelTimeout, ModelUnavailable
-from hasten.model.base import Chunk, Model
+from hasten.model.base import Model
 from hasten.model.openai_errors import error_for, retry_after_s
-from hasten.model.openai_wire import Reading, to_body
+from hasten.model.openai_wire import DONE, Reading, to_body
 from hasten.model.sse import EventReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from hasten.model.base import Request, Response
-
-DONE = "[DONE]"
-"""The data that ends a stream."""
+    from hasten.model.base import Chunk, Request, Response
 
 DRAIN_S = 0.05
 """How long to wait for a finished stream to end, so that its connection can be used again."""
@@ -88,17 +85,16 @@ class OpenAIModel(Model):
         async with self._post(request, stream=True) as reply:
             async with aclosing(self._events(reply)) as events:
                 async for data in events:
-                    text = reading.take(data)
-                    if text:
-                        yield Chunk(text=text)
-            yield Chunk(response=reading.response())
+                    chunk = reading.take(data)
+                    if chunk is not None:
+                        yield chunk
+            yield reading.last()
 
     async def complete(self, request: Request) -> Response:
         """Answer whole, in one plain call."""
         reading = Reading(request, model=self._model)
         async with self._post(request, stream=False) as reply:
-            reading.take(await reply.read())
-        return reading.response()
+            return reading.take_whole(await reply.read())
 
     async def close(self) -> None:
         """Close the connections."""

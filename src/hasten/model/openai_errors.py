@@ -5,7 +5,7 @@ Owns the table below. Leaves connections and deadlines to ``openai``. Pure.
 | status, or the error object in an answer | error |
 |---|---|
 | 429, 529 | ``RateLimited``, with ``Retry-After`` in seconds |
-| 408 | ``ModelTimeout`` |
+| 408, 504 | ``ModelTimeout`` |
 | code ``content_filter`` or ``content_policy_violation`` | ``ModelRefused`` |
 | other 3xx and 4xx | ``ModelRejected``, with the status |
 | anything else | ``ModelUnavailable`` |
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _RATE_LIMITED = (429, 529)
-_REQUEST_TIMEOUT = 408
+_TIMEOUTS = (408, 504)
 _REDIRECTS, _SERVER_ERRORS = 300, 500
 _REFUSALS = ("content_filter", "content_policy_violation")
 _MESSAGE_CHARS = 500
@@ -48,17 +48,35 @@ def error_for(
     except orjson.JSONDecodeError:
         told = body[:_MESSAGE_CHARS].decode(errors="replace")
     told = told.get("error", told) if isinstance(told, dict) else told
-    return _error(status, told, model, retry_after_s)
+    return error_of_status(status, told, model=model, retry_after_s=retry_after_s)
+
+
+def error_of_status(
+    status: int, told: Any, *, model: str, retry_after_s: float | None = None
+) -> ModelError:
+    """Return the error that ``status`` stands for; ``told`` is its error object or its text."""
+    code = told.get("code") if isinstance(told, dict) else None
+    said = told.get("message") if isinstance(told, dict) else told
+    message = f"{model} answered {status}: {str(said or told)[:_MESSAGE_CHARS]}"
+    if status in _RATE_LIMITED:
+        return RateLimited(message, model=model, retry_after_s=retry_after_s)
+    if status in _TIMEOUTS:
+        return ModelTimeout(message, model=model)
+    if code in _REFUSALS:
+        return ModelRefused(message, model=model)
+    if _REDIRECTS <= status < _SERVER_ERRORS:
+        return ModelRejected(message, model=model, status=status)
+    return ModelUnavailable(message, model=model)
 
 
 def error_in_answer(told: Any, *, model: str) -> ModelError:
     """Return the error for an ``error`` object that came where an answer was expected."""
     code = told.get("code") if isinstance(told, dict) else None
     if isinstance(code, int):
-        return _error(code, told, model, None)
+        return error_of_status(code, told, model=model)
     kind = f"{told.get('type')} {code}" if isinstance(told, dict) else str(told)
     status = next((status for word, status in _BY_TYPE.items() if word in kind), _SERVER_ERRORS)
-    return _error(status, told, model, None)
+    return error_of_status(status, told, model=model)
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
@@ -82,21 +100,6 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
     return max(0.0, at_s - (now_s if sent_s is None else sent_s))
 
 
-def _error(status: int, told: Any, model: str, retry_after_s: float | None) -> ModelError:
-    code = told.get("code") if isinstance(told, dict) else None
-    said = told.get("message") if isinstance(told, dict) else told
-    message = f"{model} answered {status}: {str(said or told)[:_MESSAGE_CHARS]}"
-    if status in _RATE_LIMITED:
-        return RateLimited(message, model=model, retry_after_s=retry_after_s)
-    if status == _REQUEST_TIMEOUT:
-        return ModelTimeout(message, model=model)
-    if code in _REFUSALS:
-        return ModelRefused(message, model=model)
-    if _REDIRECTS <= status < _SERVER_ERRORS:
-        return ModelRejected(message, model=model, status=status)
-    return ModelUnavailable(message, model=model)
-
-
 def _number(told: str | None) -> float | None:
     try:
         number = float(told or "")
@@ -110,3 +113,10 @@ def _date_s(told: str | None) -> float | None:
         return parsedate_to_datetime(told).timestamp() if told else None
     except ValueError:
         return None
+
+
+def error_out(
+    message: str, kind: str, *, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """Return the body of an error in OpenAI's format."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

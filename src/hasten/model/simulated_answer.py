@@ -18,15 +18,17 @@ from hasten.model.draw import draw
 from hasten.model.simulated_json import answer
 from hasten.model.simulated_prompt import facts_in, last_turn, read_prompt
 from hasten.model.simulated_text import write_text
+from hasten.model.wire_format import JSON_OBJECT, SIMULATED, choice_of, functions_in
 
 if TYPE_CHECKING:
     import random
 
     from hasten.model.base import Request
 
-PREFIX = "sim-"
+PREFIX = SIMULATED
 """What the names of simulated models and the ids of their answers begin with."""
 
+_FREE_OBJECT = {"type": "object", "additionalProperties": {"type": "string"}}
 _TURN_TOKENS = 4
 _BYTES_PER_TOKEN = 4
 _PIECE = re.compile(r"\s*\S+|\s+")
@@ -51,7 +53,7 @@ def compose(request: Request, habits: Habits, digest: bytes) -> Response:
     return Response(
         text=text,
         model=answering_model(request, habits.name),
-        usage=Usage(_count_in(request), count_tokens(call.arguments if call else text)),
+        usage=Usage(tokens_asked(request), count_tokens(call.arguments if call else text)),
         finish_reason="tool_calls" if call else finish_reason,
         tool_calls=(call,) if call else (),
         id=answer_id(digest),
@@ -80,7 +82,8 @@ def tokens_in(piece: str) -> float:
     return len(piece.encode()) / _BYTES_PER_TOKEN
 
 
-def _count_in(request: Request) -> int:
+def tokens_asked(request: Request) -> int:
+    """Return how many tokens ``request`` is: its turns, its schema and its tools."""
     said = sum(count_tokens(turn.content) + _TURN_TOKENS for turn in request.messages)
     demands = (*([request.schema] if request.schema else ()), *request.tools)
     return said + sum(count_tokens(orjson.dumps(demand).decode()) for demand in demands)
@@ -89,24 +92,23 @@ def _count_in(request: Request) -> int:
 def _text(request: Request, habits: Habits, words: random.Random) -> str:
     if request.schema is None:
         return write_text(read_prompt(request), last_turn(request), words)
-    value = _json(request, request.schema, habits, words)
+    schema = _FREE_OBJECT if request.schema == JSON_OBJECT else request.schema
+    value = _json(request, schema, habits, words)
     if words.random() < habits.malformed_rate:
         return _spoil(value, words)
     return orjson.dumps(value).decode()
 
 
 def _tool_call(request: Request, habits: Habits, words: random.Random) -> ToolCall | None:
-    """Call a tool when the request insists on one (``tool_choice``: ``required`` or a name)."""
-    choice = request.extra.get("tool_choice")
-    wanted = choice["function"]["name"] if isinstance(choice, dict) else None
-    if not request.tools or (wanted is None and choice != "required"):
+    """Call a tool when the request insists on one (``tool_choice``)."""
+    choice = choice_of(request.extra)
+    if not request.tools or choice is None or choice.kind not in ("required", "tool"):
         return None
-    offered = [tool["function"] for tool in request.tools]
-    function = next((tool for tool in offered if tool["name"] == wanted), offered[0])
-    parameters = function.get("parameters", {"type": "object"})
-    arguments = _json(request, parameters, habits, words)
+    offered = functions_in(request.tools)
+    function = next((one for one in offered if one.name == choice.name), offered[0])
+    arguments = _json(request, function.parameters, habits, words)
     call_id = f"call_{words.getrandbits(64):016x}"
-    return ToolCall(call_id, function["name"], orjson.dumps(arguments).decode())
+    return ToolCall(call_id, function.name, orjson.dumps(arguments).decode())
 
 
 def _json(request: Request, schema: Any, habits: Habits, words: random.Random) -> Any:
