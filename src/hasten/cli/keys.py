@@ -87,7 +87,8 @@ def _list(found: Sequence[KeyRecord]) -> None:
         caller = key.caller
         end = "" if key.revoked_s is None else f"revoked {ago(key.revoked_s)}"
         who = (caller.tenant, caller.user, caller.role, key.label)
-        held_to, spent = _limits(key.limits), f"${key.spent_usd:.2f}"
+        held_to = _limits(key.limits)
+        spent = f"${key.spent_usd:.2f}" if key.spent_usd else ""
         made = ago(key.created_s)
         table.add_row(key.key_id, *who, held_to, spent, made, end, style="dim" if end else "")
     out.print(table)
