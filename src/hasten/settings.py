@@ -11,7 +11,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -31,6 +39,28 @@ MAX_SPEED = 1_000.0
 def _named(name: str) -> AliasChoices:
     """Read a setting as our variable, else as the one everybody knows, which is its own name."""
     return AliasChoices(f"HASTEN_{name.upper()}", name)
+
+
+class UpstreamSettings(BaseModel):
+    """One ``[[upstreams]]`` of the gateway: where models are asked, and which.
+
+    ``models`` are names or patterns of them; without any it is asked for what no
+    other upstream names. ``api_key_env`` is the variable its key is in. Of several that
+    have a model, each gets a share of the calls by its ``weight``. The seconds bound a
+    connection, the silence between two reads, and a whole call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    protocol: Literal["openai", "anthropic", "gemini", "simulated"] = "openai"
+    base_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    api_key_env: str = ""
+    models: tuple[str, ...] = ()
+    weight: float = Field(default=1.0, gt=0, le=1_000)
+    connect_s: float = Field(default=10.0, gt=0)
+    read_s: float = Field(default=300.0, gt=0)
+    total_s: float = Field(default=900.0, gt=0)
 
 
 class Settings(BaseSettings):
@@ -77,6 +107,27 @@ class Settings(BaseSettings):
         SecretStr(""),
         validation_alias=_named("openai_api_key"),
         description="Its key.",
+    )
+    anthropic_base_url: str = Field(
+        "https://api.anthropic.com",
+        validation_alias=_named("anthropic_base_url"),
+        description="The gateway's upstream for claude-*, once there is a key.",
+    )
+    anthropic_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_named("anthropic_api_key"),
+        description="Its key.",
+    )
+    gemini_api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_named("gemini_api_key"),
+        description="The key of Gemini, the gateway's upstream for gemini-*.",
+    )
+    upstreams: tuple[UpstreamSettings, ...] = Field(
+        (), description="The gateway's upstreams, in place of those the keys above make."
+    )
+    gateway_ttl_s: float = Field(
+        1_800.0, gt=0, description="How long an answer of the gateway is fresh."
     )
     model_concurrency: int = Field(
         16, ge=1, description="Calls to a real endpoint that may be under way at once."

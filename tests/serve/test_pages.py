@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hasten.errors import SettingsError
-from hasten.serve.auth import refuse_open_bind
+from hasten.serve.admission import refuse_open_bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

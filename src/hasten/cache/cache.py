@@ -15,6 +15,7 @@ import dataclasses
 import math
 import random
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
@@ -29,10 +30,11 @@ from hasten.cache.ledger import CacheLedger, ledger_of
 from hasten.cache.look import CacheCall, CacheLook
 from hasten.cache.memory import CacheMemory, HeldEntry, copy_of
 from hasten.cache.policy import PLAIN, CachePolicy, Directives
+from hasten.cache.reading import CacheReading
 from hasten.cache.request import answer_in_request, current_session
 from hasten.cache.stats import CacheStats
 from hasten.cache.tiers import CacheTier, Tier
-from hasten.cache.trail import current_trail
+from hasten.cache.trail import current_trail, inherit, use_entry
 from hasten.caller import current_caller
 from hasten.clock import current_clock
 from hasten.errors import CodecError, NotCached
@@ -128,23 +130,28 @@ class Cache:
         Raises what ``compute`` raises, ``NotCached`` for ``only_if_cached``, and
         ``StoredFailure`` while the policy keeps an error.
         """
-        held = self._nodes.get(key.digest)
-        if (
-            held is not None
-            and held.sure_epoch == self._view.epoch
-            and directives is PLAIN
-            and current_recorder() is None
-        ):
-            now_s = current_clock().now()
-            if now_s < held.plain_until_s and now_s < self._view.sure_until_s:
-                held.use(now_s)
-                trail = current_trail()
-                if trail is not None:
-                    trail.add_entry(held.entry)
+        if directives is PLAIN and current_recorder() is None:
+            held = self.plain_hit(key.digest)
+            if held is not None:
+                use_entry(held.entry)
                 found: T = held.read(policy.returns)
                 return found
         value: T = (await self.answer(key, compute, policy, directives=directives)).value
         return value
+
+    def plain_hit(self, digest: bytes) -> HeldEntry | None:
+        """Return what memory holds for a plain request if it needs no further thought.
+
+        It is counted as a hit. Ask in the usual way when there is none.
+        """
+        held = self._nodes.get(digest)
+        if held is None or held.sure_epoch != self._view.epoch:
+            return None
+        now_s = current_clock().now()
+        if now_s >= held.plain_until_s or now_s >= self._view.sure_until_s:
+            return None
+        held.use(now_s)
+        return held
 
     async def answer(
         self,
@@ -186,6 +193,27 @@ class Cache:
         and raises if they are no whole answer; ``replay`` makes pieces of a stored
         value. Raises as ``get_or_compute`` does.
         """
+        found = await self.open_stream(key, open_stream, policy, whole, directives=directives)
+        if isinstance(found, CacheReading):
+            async with aclosing(found.pieces()) as pieces:
+                async for piece in pieces:
+                    yield piece
+            if found.has_pieces or found.answer is None:
+                return
+            found = found.answer
+        for piece in replay(found.value):
+            yield piece
+
+    async def open_stream(
+        self,
+        key: Key,
+        open_stream: Callable[[], AsyncGenerator[P, None]],
+        policy: CachePolicy,
+        whole: Callable[[Sequence[P]], Any],
+        *,
+        directives: Directives = PLAIN,
+    ) -> Answer | CacheReading:
+        """Return the stored answer, or a reading of the stream that computes it, as ``stream``."""
 
         async def pump(flight: CacheFlight) -> Any:
             async with aclosing(open_stream()) as pieces:
@@ -196,18 +224,11 @@ class Cache:
         call = CacheCall(key, pump, policy, directives)
         found = await self._find(call)
         if isinstance(found, Answer):
-            answer = found
-        else:
-            flight, is_mine = found
-            _board(flight)
-            async with aclosing(flight.read()) as pieces:
-                async for piece in pieces:
-                    yield piece
-            answer = self._arrive(call, flight, flight.answer.result(), is_mine=is_mine)
-            if flight.pieces:
-                return
-        for piece in replay(answer.value):
-            yield piece
+            return found
+        flight, is_mine = found
+        inherit(flight.trail)
+        arrive = partial(self._arrive, call, flight, is_mine=is_mine)
+        return CacheReading(flight, arrive, is_mine=is_mine)
 
     async def get_many(
         self,
@@ -410,7 +431,7 @@ class Cache:
 
     def _join(self, call: CacheCall, flight: CacheFlight, *, is_mine: bool) -> Awaitable[Answer]:
         """Join the flight now; what it returns waits for this caller's answer."""
-        _board(flight)
+        inherit(flight.trail)
         return self._wait(call, flight, flight.wait(), is_mine=is_mine)
 
     async def _wait(
@@ -472,19 +493,8 @@ async def _never(_flight: CacheFlight) -> Any:
     """Compute nothing: an explanation only looks."""
 
 
-def _board(flight: CacheFlight) -> None:
-    """Note that the computation around this call, if there is one, is made of ``flight`` now.
-
-    Once the flight is outdated nobody may join what waits for it either.
-    """
-    trail = current_trail()
-    if trail is not None:
-        trail.add(flight.trail)
-
-
 def _heard(answer: Answer) -> Answer:
     """Note on the trail of the computation around, if there is one, what it was given."""
-    trail = current_trail()
-    if trail is not None and answer.entry is not None:
-        trail.add_entry(answer.entry)
+    if answer.entry is not None:
+        use_entry(answer.entry)
     return answer

@@ -125,6 +125,13 @@ def leave_trail(trail: CacheTrail | None) -> Iterator[CacheTrail | None]:
         _trail.reset(token)
 
 
+def use_entry(entry: CacheEntry) -> None:
+    """Say that what is being computed here uses a stored value."""
+    here = _trail.get()
+    if here is not None:
+        here.add_entry(entry)
+
+
 def inherit(trail: CacheTrail | None) -> None:
     """Say that what is being computed here is made of values with ``trail``."""
     here = _trail.get()

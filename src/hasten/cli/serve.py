@@ -85,7 +85,7 @@ def _load(settings: Settings) -> Served:
 
 
 async def _refuse_open_bind(host: str, runtime: Runtime) -> None:
-    from hasten.serve.auth import refuse_open_bind
+    from hasten.serve.admission import refuse_open_bind
 
     refuse_open_bind(host, has_keys=await runtime.keys.any())
 

@@ -1,7 +1,8 @@
 """Who calls: from a bearer key to a ``Caller``.
 
 Owns reading the credential. As long as no key was made everyone is ``local``,
-which is safe because the server then binds loopback only (``refuse_open_bind``).
+which is safe because the server then binds loopback only
+(``admission.refuse_open_bind``).
 Leaves keys to ``store``. Every route that shows or starts anything asks here.
 """
 
@@ -13,8 +14,7 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation
 
 from hasten.caller import LOCAL, Caller, set_caller
-from hasten.errors import Forbidden, SettingsError, Unauthenticated
-from hasten.serve.guard import is_loopback
+from hasten.errors import Forbidden, Unauthenticated
 from hasten.wire import Runtime
 
 
@@ -38,19 +38,6 @@ async def caller_of(connection: HTTPConnection) -> Caller:
         message = "send a key: Authorization: Bearer hst_…"
         raise Unauthenticated(message)
     return LOCAL
-
-
-def refuse_open_bind(host: str, *, has_keys: bool) -> None:
-    """Refuse to serve beyond this machine while anyone would be let in.
-
-    Raises ``SettingsError``.
-    """
-    if not has_keys and not is_loopback(host):
-        message = (
-            f"refusing to listen on {host!r} without keys: anyone could call; "
-            "make one with 'hasten keys create', or bind 127.0.0.1"
-        )
-        raise SettingsError(message)
 
 
 CallerOf = Annotated[Caller, Depends(caller_of)]
