@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from hasten.model.simulated import SimProfile
     from hasten.model.structured import parse
     from hasten.model.text import write
+    from hasten.quality.target import Target
     from hasten.serve.context import AppContext
     from hasten.store.sql.tables import Tables
+    from hasten.trial import Trial
 
 __all__ = [
     "App",
@@ -45,6 +47,8 @@ __all__ = [
     "Soft",
     "Step",
     "Tables",
+    "Target",
+    "Trial",
     "current_clock",
     "parse",
     "step",
@@ -71,6 +75,8 @@ _HOMES = {
     "Soft": "hasten.graph.step",
     "Step": "hasten.graph.step",
     "Tables": "hasten.store.sql.tables",
+    "Target": "hasten.quality.target",
+    "Trial": "hasten.trial",
     "current_clock": "hasten.clock",
     "parse": "hasten.model.structured",
     "step": "hasten.graph.step",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hasten.graph.graph import Graph
     from hasten.model.base import Model
     from hasten.model.simulated import SimProfile
+    from hasten.quality.target import Target
     from hasten.store.sql import SqlStore, Tables
     from hasten.trace.event import RunEvent
 
@@ -91,7 +92,8 @@ class App:
     ``/apps/<name>/page/``: its ``page.js`` exports, as default, the component shown at
     ``/apps/<name>``, and ``page.css`` is loaded with it; without it that page is made
     from the inputs. ``log`` is told every event of its runs and returns the
-    lines to write to the log.
+    lines to write to the log. ``targets`` are the figures it states, which
+    ``hasten check`` and ``hasten race`` measure.
     """
 
     name: str
@@ -114,6 +116,7 @@ class App:
     routes: Callable[[], APIRouter] | None = None
     page: Path | None = None
     log: Callable[[RunEvent], Iterable[str]] | None = None
+    targets: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ``SettingsError`` for a manifest that cannot be put to work."""

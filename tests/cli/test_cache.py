@@ -133,7 +133,7 @@ def test_a_person_is_erased_from_every_file(home: Path) -> None:
     assert {"hasten.db", "cache.db"} <= set(before)
     assert call("erase", "--tenant", "acme", "--user", "annabelle", input="n\n").exit_code == 1
     done = answer("erase", "--tenant", "acme", "--user", "annabelle", "--yes")
-    assert done == {"runs": 1, "entries": 1}
+    assert done == {"runs": 1, "entries": 1, "rows": 0}
     assert answer("cache", "ls", "--tenant", "acme") == []
     assert len(answer("cache", "ls")) == 1
     assert [file.name for file in home.iterdir() if b"annabelle" in file.read_bytes()] == []

@@ -18,6 +18,8 @@ from hasten import errors
 VERBS = {
     "serve": "Serve the applications and the console.",
     "run": "Run an application here, in one mode or as a race of both.",
+    "race": "Race every application, before and after, against its targets.",
+    "check": "Measure the figures an application states.",
     "runs": "List past runs, or show one.",
     "analyze": "Say where the time goes, over past runs.",
     "export": "Write a run's trace for Perfetto or speedscope.",

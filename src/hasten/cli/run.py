@@ -1,7 +1,7 @@
 """``hasten run``: an application's answer, or the race of its modes.
 
 Owns reading the inputs and choosing the clock. Leaves running to ``wire`` and
-drawing to ``race``.
+drawing to ``side_by_side``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import orjson
 import typer
 
 from hasten.app import App, find_apps, pick_app
-from hasten.cli.race import draw_figures, draw_race, draw_waterfalls, race_of
+from hasten.cli.side_by_side import draw_figures, draw_race, draw_waterfalls, race_of
 from hasten.cli.terminal import AsJson, err, out, seconds, with_runtime, write_json
 from hasten.errors import InvalidInput, ModelError, ModelTimeout, ModelUnavailable, StoreError
 

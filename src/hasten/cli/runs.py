@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from hasten.cli.race import draw_figures, draw_waterfalls
+from hasten.cli.side_by_side import draw_figures, draw_waterfalls
 from hasten.cli.terminal import (
     AsJson,
     ago,

@@ -14,6 +14,7 @@ from hasten.apps.discovery.hasten import GRAPH as HASTEN
 from hasten.apps.discovery.inputs import SAMPLES, DiscoveryInputs
 from hasten.apps.discovery.shelf import WRITE_S, ReportStore
 from hasten.apps.discovery.sources import LATENCY_S, Sources
+from hasten.apps.discovery.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,4 +56,5 @@ app = App(
     samples=SAMPLES,
     profile=PROFILE,
     resources=resources,
+    targets=TARGETS,
 )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from hasten.cli.race import NAME_CELLS, draw_race, draw_waterfalls, race_of
+from hasten.cli.side_by_side import NAME_CELLS, draw_race, draw_waterfalls, race_of
 from hasten.trace.log import MemorySink
 from hasten.wire import run_virtually
 from tests.toy import toy_app

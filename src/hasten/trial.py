@@ -1,0 +1,224 @@
+"""Trying an application out: one fresh set of stores, a few runs, a figure.
+
+Owns ``Trial`` and measuring an application's targets with it. A virtual trial
+runs on a virtual clock with a cache and tables in memory; a real one on a
+``Runtime`` of its own in a folder that is deleted afterwards. Both ask the
+simulated model, whatever the settings name. Leaves what is measured to the
+application and the verdict to ``quality/target``. ``hasten check``, ``hasten
+race`` and tests call it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import statistics
+import tempfile
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hasten import virtual
+from hasten.cache.cache import Cache
+from hasten.caller import Caller
+from hasten.clock import current_clock
+from hasten.errors import HastenError, InvalidInput, NotFound
+from hasten.graph.outcome import RunOptions
+from hasten.quality.target import reading
+from hasten.settings import load_settings
+from hasten.wire import Runtime, simulated_model, start_run
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from hasten.app import App
+    from hasten.clock import Clock
+    from hasten.graph.outcome import Outcome
+    from hasten.model.base import Model
+    from hasten.quality.target import Reading, Target
+    from hasten.store.sql import Tables
+
+BASELINE = "baseline"
+TENANT = "trial"
+TIMES = 21
+"""How often a thing is done whose median is taken."""
+
+
+class Trial(ABC):
+    """An application with nothing remembered yet, in one mode; what a target measures with.
+
+    ``tables`` and ``cache`` are its own, ``model`` is the simulated one, and ``clock``
+    says whose seconds pass.
+    """
+
+    def __init__(
+        self, app: App, mode: str, cache: Cache, model: Model, tables: Tables | None
+    ) -> None:
+        self.app = app
+        self.mode = mode
+        self.cache = cache
+        self.model = model
+        self._tables = tables
+
+    @property
+    def tables(self) -> Tables:
+        """The application's tables. Raises ``NotFound`` for one that has none."""
+        if self._tables is None:
+            message = f"app {self.app.name!r} has no tables"
+            raise NotFound(message)
+        return self._tables
+
+    @property
+    def clock(self) -> Clock:
+        """The clock the trial runs on."""
+        return current_clock()
+
+    async def run(
+        self,
+        inputs: Mapping[str, Any] | str = "",
+        *,
+        operation: str = "",
+        user: str = "ann",
+        mode: str | None = None,
+        speed: float | None = None,
+    ) -> Outcome:
+        """Run to the end and return the outcome, that of a failed run too.
+
+        ``inputs`` may be the name of a sample, by default the first. ``operation`` is one
+        of the application's. ``speed`` is for a real trial: what only fills the cache may
+        go fast.
+        """
+        app = self.app.operation(operation) if operation else self.app
+        given = sample_of(app, inputs) if isinstance(inputs, str) else inputs
+        return await self._run(app, given, Caller(TENANT, user), mode or self.mode, speed)
+
+    async def duration_s(self, inputs: Mapping[str, Any] | str = "", **options: Any) -> float:
+        """Return how long a run took that came through. Raises its error, or if it was degraded."""
+        outcome = await self.run(inputs, **options)
+        outcome.value()
+        if outcome.degraded_by:
+            message = f"the run was degraded: {'; '.join(outcome.degraded_by)}"
+            raise HastenError(message)
+        return outcome.record.duration_s
+
+    async def median_s(self, work: Callable[[], Awaitable[object]], times: int = TIMES) -> float:
+        """Return the median of how long ``work`` takes on the trial's clock, done so often."""
+        took_s = []
+        for _ in range(times):
+            began_s = self.clock.monotonic()
+            await work()
+            took_s.append(self.clock.monotonic() - began_s)
+        return statistics.median(took_s)
+
+    @abstractmethod
+    async def _run(
+        self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
+    ) -> Outcome:
+        """Run ``app``, an application or its operation, to the end."""
+
+
+class VirtualTrial(Trial):
+    """A trial inside ``virtual.run``."""
+
+    async def _run(
+        self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
+    ) -> Outcome:
+        if speed is not None:
+            message = "virtual time has no speed: leave it out, or measure on the real clock"
+            raise HastenError(message)
+        options = RunOptions(
+            app=app.name,
+            mode=mode,
+            caller=caller,
+            cache=self.cache if mode in app.reusing else None,
+            simulated=True,
+            made_by=self.model.name,
+            rerun=app.rerun,
+        )
+        return await start_run(app, inputs, self.model, options, self._tables).outcome()
+
+
+class RealTrial(Trial):
+    """A trial on a runtime with stores on disk."""
+
+    def __init__(self, app: App, mode: str, runtime: Runtime) -> None:
+        super().__init__(app, mode, runtime.cache, runtime.model(app), runtime.tables[app.name])
+        self.runtime = runtime
+
+    async def _run(
+        self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
+    ) -> Outcome:
+        run = await self.runtime.start(app.name, inputs, mode=mode, caller=caller, speed=speed)
+        return await run.outcome()
+
+
+def try_virtually(
+    app: App, measure: Callable[[Trial], Awaitable[float]], mode: str, *, seed: int = 0
+) -> float:
+    """Return what ``measure`` makes of a fresh virtual trial."""
+
+    async def main() -> float:
+        model = simulated_model(app)
+        async with Cache() as cache:
+            tables = await app.open_tables(None)
+            return await measure(VirtualTrial(app, mode, cache, model, tables))
+
+    return virtual.run(main(), seed=seed)
+
+
+def try_really(app: App, measure: Callable[[Trial], Awaitable[float]], mode: str) -> float:
+    """Return what ``measure`` makes of a fresh trial on the real clock."""
+
+    async def main() -> float:
+        with tempfile.TemporaryDirectory(prefix="hasten-trial-") as folder:
+            settings = load_settings(
+                home=Path(folder), database_url="", redis_url="", model="", speed=1.0
+            )
+            runtime = await Runtime.open(settings, {app.name: app})
+            try:
+                return await measure(RealTrial(app, mode, runtime))
+            finally:
+                await runtime.close()
+
+    return asyncio.run(main())
+
+
+def measure_target(app: App, target: Target, *, seed: int = 0) -> Reading:
+    """Measure one target; what it raises is in the reading's ``why``."""
+    tried = dataclasses.replace(app, **target.changes)
+    try:
+        if target.clock == "virtual":
+            value = try_virtually(tried, target.measure, tried.default_mode, seed=seed)
+        else:
+            value = try_really(tried, target.measure, tried.default_mode)
+    except Exception as error:  # noqa: BLE001 - a figure that cannot be had is not held, and says why
+        return reading(app.name, target, None, why=f"{type(error).__name__}: {error}")
+    baseline = None
+    if target.how_baseline is not None and BASELINE in tried.graphs:
+        try:
+            baseline = try_virtually(tried, target.how_baseline, BASELINE, seed=seed)
+        except HastenError as error:
+            return reading(app.name, target, value, why=f"baseline: {error}")
+    return reading(app.name, target, value, baseline)
+
+
+def measure_targets(
+    app: App, *, is_race: bool = False, tell: Callable[[Target], object] = lambda _: None
+) -> list[Reading]:
+    """Measure an application's targets one after another; ``tell`` hears which is next."""
+    found: list[Reading] = []
+    for target in app.targets:
+        if target.is_raced or not is_race:
+            tell(target)
+            found.append(measure_target(app, target))
+    return found
+
+
+def sample_of(app: App, name: str = "") -> dict[str, Any]:
+    """Return a sample of ``app``'s inputs, by default the first. Raises ``InvalidInput``."""
+    wanted = name or next(iter(app.samples), "")
+    if wanted not in app.samples:
+        known = sorted(app.samples)
+        message = f"app {app.name!r} has no sample {wanted!r}; it has {', '.join(known) or 'none'}"
+        raise InvalidInput(message, field="sample", value=wanted, allowed=known)
+    return dict(app.samples[wanted])
