@@ -16,7 +16,7 @@ from hasten import virtual
 from hasten.app import App, find_apps, log_listeners, pick_app
 from hasten.cache.cache import SHARED_RESIDENCE_S, Cache
 from hasten.cache.policy import PLAIN, Directives
-from hasten.cache.shown import stats_line
+from hasten.cache.shown import stats_lines
 from hasten.cache.tiers import Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
@@ -188,8 +188,8 @@ class Runtime:
         await asyncio.gather(*self._endings, return_exceptions=True)
         for model in self._models.values():
             await model.close()
-        if done := stats_line(self.cache):
-            _log.info("cache: %s", done)
+        for line in stats_lines(self.cache):
+            _log.info("%s", line)
         await self.cache.close()
         await self._sql.close()
 

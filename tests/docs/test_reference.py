@@ -180,13 +180,14 @@ def test_log_lines() -> None:
     fields = [quoted(data) - {"tool_call"} for _, data in rows]
     tool, phase, summary = ({key for key in row if "`" not in key} for row in fields[:3])
     told: dict[str, set[str]] = {}
-    for line in lines[:-1]:
+    for line in (one for one in lines if one.startswith("{")):
         found = json.loads(line)
         kind = "tool" if found.get("phase") == "tool_call" else found["event"]
         told[kind] = told.get(kind, set()) | set(found)
     assert told == {"tool": tool, "toy_timing": phase, "toy_timing_summary": summary}
+    marks = {line.partition(" ")[0] for line in lines if not line.startswith("{")}
+    assert marks <= {f"[{mark}]" for row in rows[3:] for mark in re.findall(r"\[(\w+)\]", row[0])}
     assert lines[-1].startswith("[PERF_SUMMARY]")
-    assert "[PERF_SUMMARY]" in rows[3][0]
 
 
 def tree(error: type[errors.HastenError]) -> Iterator[type[errors.HastenError]]:

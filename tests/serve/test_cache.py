@@ -262,5 +262,7 @@ def test_the_log_says_at_the_end_what_was_reused(
 
     with caplog.at_level("INFO", "hasten.wire"):
         on_server(test)
-    (line,) = [one for one in caplog.messages if one.startswith("cache: ")]
-    assert line.startswith("cache: facts: 2 hits, 0 stale, 0 collapsed, 1 misses, 0 errors, saved ")
+    final, facts = [one for one in caplog.messages if one.startswith("[CACHE_STATS] ")]
+    assert "'cache_hits': 2, 'cache_misses': 1, 'hit_rate_percent': 66.67" in final
+    used = "facts: 2 hits, 0 stale, 0 collapsed, 1 misses, 0 errors, saved "
+    assert facts.startswith(f"[CACHE_STATS] {used}")

@@ -139,6 +139,34 @@ def test_the_one_line_summary() -> None:
     )
 
 
+def test_the_lines_of_the_cache() -> None:
+    """The fortune plan's, with the rate so far and what a hit saves."""
+    told: list[str] = []
+    log = TextLog(told.append)
+    params = {"deity_id": "yue_lao", "fortune_number": 1}
+    miss = {"params": params, "use": "poem", "result": "miss"}
+    hit = miss | {"result": "hit", "cache_hit": True, "saved_ms": 1_000.0}
+
+    async def main() -> None:
+        run = run_of("abc123", started_s=0, ended_s=None)
+        recorder = Recorder(run, current_clock())
+        recorder.listeners.append(log)
+        enter_run(recorder)
+        names = ("app", "graph", "mode", "tenant", "user", "clock", "speed", "simulated")
+        recorder.emit("run.started", 1, {name: getattr(run, name) for name in names})
+        for attributes in (miss, hit, miss, hit):
+            with span("tool", "poem", **attributes):
+                pass
+
+    virtual.run(main())
+    assert [line for line in told if line.startswith("[CACHE")] == [
+        "[CACHE_MISS] Poem YueLao_1 (hit rate: 0.0%)",
+        "[CACHE_HIT] Poem YueLao_1 (hit rate: 50.0%, saves ~1s)",
+        "[CACHE_MISS] Poem YueLao_1 (hit rate: 33.3%)",
+        "[CACHE_HIT] Poem YueLao_1 (hit rate: 50.0%, saves ~1s)",
+    ]
+
+
 @given(traces())
 def test_every_breakdown_adds_up(trace: Trace) -> None:
     """Whatever the spans, the rounded parts and the rest are the rounded total."""
@@ -190,7 +218,7 @@ def test_lines_are_written_as_things_end() -> None:
     virtual.run(main())
     for run_id in ("first", "second"):
         lines = [(at_s, line) for at_s, line in told if f"{run_id}" in line]
-        assert [at_s for at_s, _ in lines] == [2, 5.5, 5.5, 5.5, 5.5]
+        assert [at_s for at_s, _ in lines] == [2, *[5.5] * 6]
         tool, research, saving, summary = lines_of([line for _, line in lines])
         assert (tool["tool_name"], tool["tool_params"]) == ("trends", {"area": run_id})
         assert (research["phase"], research["duration_ms"]) == ("idea_research", 5_000)
@@ -201,6 +229,9 @@ def test_lines_are_written_as_things_end() -> None:
             "db_write": 500,
             "overhead": 0,
         }
+        assert f"[PERF] idea_research completed in 5000ms (Task {run_id})" in [
+            one[1] for one in lines
+        ]
         assert lines[-1][1].startswith(f"[PERF_SUMMARY] Task {run_id}: Total=5500ms | ")
         assert {one["user_id"] for one in (tool, research, saving, summary)} == {"ann"}
 

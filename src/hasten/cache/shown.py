@@ -176,12 +176,28 @@ def added_up(rows: Sequence[UseStats]) -> dict[str, Any]:
     return {**sums, "hits": sums["hits"] - sums["stale"]}
 
 
-def stats_line(cache: Cache) -> str:
-    """Return what the cache did in one line, for a log: every use with its figures."""
+def stats_lines(cache: Cache) -> list[str]:
+    """Return what the cache did, for a log: the fortune plan's line, then every use on its own."""
     uses = stats_shown(cache)["uses"]
-    return "; ".join(
+    if not uses:
+        return []
+    whole = added_up(cache.stats.rows())
+    hits, misses = whole["hits"] + whole["stale"] + whole["collapsed"], whole["misses"]
+    final = {
+        "cache_hits": hits,
+        "cache_misses": misses,
+        "hit_rate_percent": round(100 * hits / max(hits + misses, 1), 2),
+        "estimated_time_saved_seconds": round(whole["saved_s"], 1),
+    }
+    return [
+        f"[CACHE_STATS] Final stats: {final}",
+        *(f"[CACHE_STATS] {_use_line(one)}" for one in uses),
+    ]
+
+
+def _use_line(one: dict[str, Any]) -> str:
+    return (
         f"{one['use']}: {one['hits']} hits, {one['stale']} stale, {one['collapsed']} collapsed, "
         f"{one['misses']} misses, {one['errors']} errors, "
         f"saved {one['saved_s']:.1f} s and ${one['saved_usd']:.4f}"
-        for one in uses
     )

@@ -1,7 +1,8 @@
 """Timing lines for a log file: one JSON object a line, and a one-line summary.
 
 Owns their shapes: ``<app>_timing`` for each tool call as it ends and for each
-phase, ``<app>_timing_summary`` and ``[PERF_SUMMARY]`` at the end of a run.
+phase, ``<app>_timing_summary`` and ``[PERF_SUMMARY]`` at the end of a run, and beside
+them the fortune plan's lines for people: ``[CACHE_HIT]``, ``[CACHE_MISS]``, ``[PERF]``.
 Leaves the figures to ``phase`` and ``critical``, and where lines go to whoever
 makes a ``TextLog``: ``wire`` hands it to every run as a listener. A phase may
 have steps to come until the run ends, so its line is written then. Nothing
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -40,6 +42,7 @@ class TextLog:
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
         self._runs: dict[str, tuple[RunRecord, list[Span]]] = {}
+        self._looked_up: Counter[tuple[str, bool]] = Counter()
 
     def __call__(self, event: RunEvent) -> None:
         """Take one event of any run; those of a run come in order."""
@@ -49,14 +52,24 @@ class TextLog:
         elif event.type == "span.finished" and event.run_id in self._runs:
             run, spans = self._runs[event.run_id]
             spans.append(msgspec.convert({"span_id": event.span_id, **event.data}, Span))
-            if spans[-1].kind == "tool":
-                self._write(json.dumps(tool_line(run, spans[-1])))
+            self._write_span(run, spans[-1])
         elif event.type == "run.finished" and event.run_id in self._runs:
             self._write_end(Trace(*self._runs.pop(event.run_id)))
+
+    def _write_span(self, run: RunRecord, span: Span) -> None:
+        if span.kind == "tool":
+            self._write(json.dumps(tool_line(run, span)))
+        if span.kind in {"tool", "step"} and "result" in span.attributes:
+            is_hit = bool(span.attributes.get("cache_hit"))
+            self._looked_up[span.name, is_hit] += 1
+            hits, misses = (self._looked_up[span.name, one] for one in (True, False))
+            self._write(cache_line(span, hits / (hits + misses)))
 
     def _write_end(self, trace: Trace) -> None:
         for totals in phase_totals(trace):
             self._write(json.dumps(phase_line(trace.run, totals)))
+            took_ms = round((totals.end_s - totals.start_s) * 1e3)
+            self._write(f"[PERF] {totals.phase} completed in {took_ms}ms (Task {trace.run.run_id})")
         self._write(json.dumps(summary_line(trace)))
         self._write(perf_summary(trace))
 
@@ -72,6 +85,20 @@ def tool_line(run: RunRecord, span: Span) -> dict[str, Any]:
         **_when(span.start_s, end_s),
         "cache_hit": bool(span.attributes.get("cache_hit")),
     }
+
+
+def cache_line(span: Span, hit_rate: float) -> str:
+    """Return for people what the cache had for one tool or step, ``hit_rate`` from 0 to 1.
+
+    ``Poem YueLao_1`` is its name and the parameters it declares.
+    """
+    params = [str(value) for value in (span.attributes.get("params") or {}).values()]
+    about = "_".join("".join(map(_capital, param.split("_"))) for param in params)
+    name = f"{_capital(span.name)} {about}".rstrip()
+    if not span.attributes.get("cache_hit"):
+        return f"[CACHE_MISS] {name} (hit rate: {hit_rate:.1%})"
+    saved_s = span.attributes.get("saved_ms", 0.0) / 1e3
+    return f"[CACHE_HIT] {name} (hit rate: {hit_rate:.1%}, saves ~{saved_s:.3g}s)"
 
 
 def phase_line(run: RunRecord, totals: PhaseTotals) -> dict[str, Any]:
@@ -116,6 +143,10 @@ def perf_summary(trace: Trace) -> str:
     ]
     total = f"[PERF_SUMMARY] Task {trace.run.run_id}: Total={found.total_ms}ms"
     return " | ".join([total, *parts])
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]
 
 
 def _who(run: RunRecord, event: str) -> dict[str, Any]:
