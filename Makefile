@@ -51,6 +51,7 @@ test-all: setup ## the slow ones too
 
 bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
 	@.venv-bench/bin/hasten bench graph
+	@.venv-bench/bin/hasten bench cache --quick
 
 docs: setup ## run every code block of the documentation
 	@$(PYTEST) -q tests/docs

@@ -1,4 +1,7 @@
-"""``python -m bench NAME [--json|--markdown] [--repeats N] [--only WORD]``: measure and show."""
+"""``python -m bench NAME``: measure and show.
+
+``[--json|--markdown] [--repeats N] [--only WORD] [--quick]``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from bench.harness import Case, as_json, as_markdown, measure, show
 
-NOT_BENCHMARKS = {"__main__", "harness", "peers", "shapes"}
+NOT_BENCHMARKS = {"__main__", "caches", "harness", "peers", "shapes", "traces"}
 
 
 def main() -> None:
@@ -24,12 +27,16 @@ def main() -> None:
     form.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--repeats", type=int, default=5, help="repeats to take the median of")
     parser.add_argument("--only", default="", help="only the cases whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="little of everything, once")
     chosen = parser.parse_args()
     benchmark = importlib.import_module(f"bench.{chosen.name}")
-    cases: list[Case] = [case for case in benchmark.cases() if chosen.only in case.name]
+    if chosen.quick and not hasattr(benchmark, "quick_cases"):
+        parser.error(f"{chosen.name} has no quick cases")
+    every: list[Case] = benchmark.quick_cases() if chosen.quick else benchmark.cases()
+    cases = [case for case in every if chosen.only in case.name]
     if not cases:
         parser.error(f"no case of {chosen.name} contains {chosen.only!r}")
-    results = measure(cases, chosen.repeats)
+    results = measure(cases, 1 if chosen.quick else chosen.repeats)
     if chosen.json:
         sys.stdout.write(as_json(chosen.name, results))
     elif chosen.markdown:

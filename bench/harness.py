@@ -34,8 +34,8 @@ class Case:
     """One figure and who competes in it.
 
     ``runners`` measure it once, or are a text that says why they cannot.
-    ``goal`` is what ours shall not exceed; ``bare`` names the contestant the
-    others are compared with.
+    ``goal`` is what ours shall not exceed, ``goal_ratio`` its ratio; ``bare`` names
+    the contestant the others are compared with.
     """
 
     name: str
@@ -43,6 +43,14 @@ class Case:
     runners: Mapping[str, Callable[[], float] | str]
     goal: float | None = None
     bare: str = ""
+    goal_ratio: float | None = None
+
+    @property
+    def aim(self) -> str:
+        """The goal in words; empty without one."""
+        if self.goal_ratio is not None:
+            return f"≤ ×{self.goal_ratio:g}"
+        return "" if self.goal is None else f"≤ {self.goal:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +71,10 @@ class Measured:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether our median is within the goal; ``None`` without a goal."""
+        """Whether our median or its ratio is within the goal; ``None`` without a goal."""
         ours, goal = self.median(OURS), self.case.goal
+        if self.case.goal_ratio is not None:
+            ours, goal = self.ratio(OURS), self.case.goal_ratio
         return None if goal is None or ours is None else ours <= goal
 
 
@@ -114,6 +124,7 @@ def as_json(name: str, results: Sequence[Measured]) -> str:
             "name": result.case.name,
             "unit": result.case.unit,
             "goal": result.case.goal,
+            "goal_ratio": result.case.goal_ratio,
             "is_met": result.is_met,
             "contestants": {
                 one: {"missing": runner}
@@ -137,10 +148,9 @@ def _rows(results: Sequence[Measured]) -> list[list[str]]:
     names = list(dict.fromkeys(name for result in results for name in result.case.runners))
     rows = [["", "unit", *(f"{name} {_version(name)}".strip() for name in names), "goal"]]
     for result in results:
-        goal = "" if result.case.goal is None else f"≤ {result.case.goal:g}"
         mark = {True: " ✓", False: " ✗", None: ""}[result.is_met]
         cells = [_cell(result, name) for name in names]
-        rows.append([result.case.name, result.case.unit, *cells, goal + mark])
+        rows.append([result.case.name, result.case.unit, *cells, result.case.aim + mark])
     return rows
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import bench
 from bench import shapes
+from bench.__main__ import NOT_BENCHMARKS
 from bench.harness import OURS, Case
 from bench.peers import MODULES, CannotExpress, find
 
@@ -51,9 +52,8 @@ def test_critical_paths() -> None:
 
 def test_every_benchmark_names_its_cases() -> None:
     """Each module that ``python -m bench`` offers has a title and cases that we take part in."""
-    others = {"__main__", "harness", "peers", "shapes"}
     for found in pkgutil.iter_modules(bench.__path__):
-        if found.name not in others:
+        if found.name not in NOT_BENCHMARKS:
             module = importlib.import_module(f"bench.{found.name}")
             cases: list[Case] = module.cases()
             assert module.TITLE

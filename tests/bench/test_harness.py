@@ -41,6 +41,16 @@ def test_a_goal_is_met_or_not_or_not_there(goal: float | None, is_met: object) -
     assert result.is_met is is_met
 
 
+@pytest.mark.parametrize(("goal_ratio", "is_met"), [(1.9, False), (2.0, True)])
+def test_a_goal_may_be_a_ratio(goal_ratio: float, is_met: object) -> None:
+    """Then it is our ratio to the bare one that shall not exceed it."""
+    runners = {OURS: lambda: 4.0, "bare": lambda: 2.0}
+    case = Case("cost", "µs", runners, bare="bare", goal_ratio=goal_ratio)
+    (result,) = measure([case], repeats=1)
+    assert result.is_met is is_met
+    assert f"≤ ×{goal_ratio:g} {'✓' if is_met else '✗'}" in as_markdown([result])
+
+
 def test_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """A line a case with figures, ratios and goals; the same as JSON, with every repeat."""
     runners = {OURS: lambda: 1234.5, "peer": "not installed", "bare": lambda: 12.345}

@@ -231,7 +231,7 @@ def test_the_thread_cleans_up_when_nobody_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Expired rows go without a write that would take them along."""
-    monkeypatch.setattr("hasten.store.disk_thread.IDLE_S", 0.01)
+    monkeypatch.setattr("hasten.store.disk_thread.CHORES_EVERY_S", 0.01)
 
     async def main() -> None:
         async with opened(tmp_path / "cache.db") as store:
@@ -247,6 +247,23 @@ def test_the_thread_cleans_up_when_nobody_asks(
             store._thread._do_chores = clean
             await asyncio.to_thread(is_cleaned.wait, 30)
             assert (await store.size()).entries == 0
+
+    asyncio.run(main())
+
+
+def test_the_thread_cleans_up_however_much_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads that follow each other without a pause do not keep expired rows alive."""
+    monkeypatch.setattr("hasten.store.disk_thread.CHORES_EVERY_S", 0.05)
+
+    async def main() -> None:
+        async with opened(tmp_path / "cache.db") as store:
+            dead = Item(key=digest("a"), data=b"x", created_s=0, expires_s=1.0)
+            await store._thread.read(lambda on: store._insert(on, [disk._row(dead, 0)]))
+            async with asyncio.timeout(30):
+                while await store.get_many([digest("a")]) != [None]:
+                    pass
 
     asyncio.run(main())
 

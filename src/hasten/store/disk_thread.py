@@ -13,6 +13,7 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hasten.clock import Clock
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.thread import StoreOutcome, StoreThread, StoreWork, deliver
 from hasten.store.wal import switch_to_wal
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IDLE_S = 1.0
-"""How long the thread waits for work before it looks for chores."""
+CHORES_EVERY_S = 1.0
+"""The thread looks for chores this often, however many reads come meanwhile."""
 
 _SET_UP = (
     "PRAGMA synchronous = NORMAL",
@@ -41,7 +42,7 @@ class DiskStoreThread(StoreThread):
     """Runs functions of a connection to the file ``path``.
 
     ``set_up`` is called with each new connection. ``do_chores`` is called with the
-    writes of each commit and when there is nothing else to do; it takes a few
+    writes of each commit, and from time to time without any; it takes a few
     milliseconds at most and says whether there is more.
     """
 
@@ -58,6 +59,8 @@ class DiskStoreThread(StoreThread):
         self._set_up = set_up
         self._do_chores = do_chores
         self._connection: sqlite3.Connection | None = None
+        self._clock = Clock()
+        self._chores_at_s = 0.0
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what ``work`` reads. Raises ``StoreUnavailable`` in time, ``StoreError``."""
@@ -84,12 +87,12 @@ class DiskStoreThread(StoreThread):
     def do(self, works: list[StoreWork]) -> float | None:
         """Do reads and writes, then some chores; what breaks is everybody's error."""
         try:
-            has_chores = self._do(works)
+            self._do(works)
         except Exception as error:  # noqa: BLE001 - whatever it is goes to those who wait
             deliver([StoreOutcome(work, error=self._translate(error)) for work in works])
             self._recover(error)
-            has_chores = False
-        return 0.0 if has_chores else IDLE_S
+            self._chores_at_s = self._clock.monotonic() + CHORES_EVERY_S
+        return max(self._chores_at_s - self._clock.monotonic(), 0.0)
 
     def end(self) -> None:
         """Close the connection; work that comes later opens it again."""
@@ -97,14 +100,14 @@ class DiskStoreThread(StoreThread):
             self._connection.close()
             self._connection = None
 
-    def _do(self, works: Sequence[StoreWork]) -> bool:
-        """Do the reads, then the writes in one commit; return whether chores are left."""
+    def _do(self, works: Sequence[StoreWork]) -> None:
+        """Do the reads, then the writes in one commit, and some chores with them."""
         connection = self._connection = self._connection or self._open()
         reads = [work for work in works if not work.is_write]
         deliver([_attempt(connection, work) for work in reads])
         writes = [work for work in works if work.is_write]
-        if reads and not writes:
-            return False
+        if not writes and self._clock.monotonic() < self._chores_at_s:
+            return
         connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
         try:
             outcomes = [_attempt(connection, work) for work in writes]
@@ -115,7 +118,7 @@ class DiskStoreThread(StoreThread):
                 connection.execute("ROLLBACK")
             raise
         deliver(outcomes)
-        return has_chores
+        self._chores_at_s = self._clock.monotonic() + (0.0 if has_chores else CHORES_EVERY_S)
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
