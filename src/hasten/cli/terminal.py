@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
@@ -70,7 +71,12 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | N
 
 
 def interrupted_by_sigterm() -> None:
-    """Take the first SIGTERM for Ctrl-C, and let further ones be: the end is under way."""
+    """Take the first SIGTERM for Ctrl-C, and let further ones be: the end is under way.
+
+    Signals are the main thread's; in another one, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
     loop = asyncio.get_running_loop()
 
     def interrupt() -> None:
