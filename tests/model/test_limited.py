@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from hasten import virtual
 from hasten.clock import current_clock
 from hasten.errors import ModelUnavailable
 from hasten.model.base import Model, Request
+from hasten.model.chain import ChainPolicy, build_chain
+from hasten.model.limit import LimitPolicy
 from hasten.model.limited import LimitedModel
+from hasten.model.retrying import RetryPolicy
+from hasten.model.simulated import SimProfile, SimulatedModel
 from hasten.testing.model import FakeModel
 from tests.model.recording import recorded
 
@@ -121,3 +126,63 @@ def test_a_limit_below_one_is_refused() -> None:
     """Nothing could ever pass."""
     with pytest.raises(ValueError, match="at least 1"):
         LimitedModel(FakeModel(), 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_thousand_calls_are_never_over_the_limit(seed: int) -> None:
+    """Streams and plain calls, some of which fail or leave: 7 at once, and all get their turn."""
+
+    async def main() -> int:
+        wire = FakeModel(
+            lambda ask: ModelUnavailable("gone") if ask.seed == 3 else "one two",
+            first_s=1.0,
+            piece_s=0.5,
+        )
+        model = LimitedModel(wire, 7, LimitPolicy(rate_per_s=100.0, burst=1_000))
+
+        async def call(number: int) -> None:
+            ask = msgspec.structs.replace(ASK, seed=number % 10)
+            if number % 2:
+                await model.complete(ask)
+                return
+            async with aclosing(model.stream(ask)) as chunks:
+                async for _ in chunks:
+                    if number % 5 == 0:
+                        return
+
+        tasks = [asyncio.create_task(call(number)) for number in range(1_000)]
+        await current_clock().sleep(5.0)
+        for task in tasks[900:]:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert wire.open_calls == 0
+        return wire.most_open
+
+    assert virtual.run(main(), seed=seed) == 7
+
+
+def test_calls_beyond_the_rate_wait_instead_of_failing() -> None:
+    """Forty at once at ten a second with bursts of twenty: the last begins after two seconds."""
+
+    async def main() -> float:
+        wire = FakeModel("ok")
+        model = LimitedModel(wire, None, LimitPolicy(judged_calls=1_000))
+        await asyncio.gather(*(model.complete(ASK) for _ in range(40)))
+        return current_clock().monotonic()
+
+    assert virtual.run(main()) == pytest.approx(2.0)
+
+
+def test_an_endpoint_with_a_limit_of_its_own_is_learnt() -> None:
+    """It takes 5 a second; 200 calls at once all end well, in about as long as it needs."""
+
+    async def main() -> tuple[float, int]:
+        sim = SimulatedModel(SimProfile(rate_limit_per_s=5.0, decode_tokens_per_s=1e4))
+        model = build_chain(sim, ChainPolicy(limit=LimitPolicy(), retry=RetryPolicy(attempts=20)))
+        asks = (Request.ask(f"Say {number}", max_tokens=5) for number in range(200))
+        answers = await asyncio.gather(*(model.complete(ask) for ask in asks))
+        return current_clock().monotonic(), len(answers)
+
+    took_s, count = virtual.run(main())
+    assert count == 200
+    assert 39.0 < took_s < 80.0

@@ -58,6 +58,7 @@ def said_of(call: CacheCall, answer: Answer) -> dict[str, Any]:
         "cache_hit": True,
         "saved_ms": origin.compute_s * 1e3,
         "saved_usd": origin.cost_usd,
+        **call.policy.saves(answer.value),
     }
 
 

@@ -33,6 +33,10 @@ def _always(_value: object) -> bool:
     return True
 
 
+def _nothing(_value: object) -> Mapping[str, float]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
     """One use of the cache.
@@ -58,6 +62,7 @@ class CachePolicy:
     and errors only for ``error_ttl_s``, by default neither. ``returns`` is the type
     values are decoded to. ``is_kept`` values are never dropped for size.
     ``wait_s`` bounds how long to wait for another process that computes the same.
+    ``saves`` says what a hit of a value spares besides time and money, for its span.
     """
 
     use: str
@@ -76,6 +81,7 @@ class CachePolicy:
     error_ttl_s: float | None = None
     is_negative: Callable[[Any], bool] = _is_none
     is_storable: Callable[[Any], bool] = _always
+    saves: Callable[[Any], Mapping[str, float]] = _nothing
     returns: Any = Any
     is_kept: bool = False
     wait_s: float = 60.0

@@ -91,11 +91,22 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_write_tokens_in: int = 0
 
 
+class Saved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What an answer from the response cache spared its caller; the answer itself cost nothing."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+    s: float = 0.0
+
+
 class Response(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A whole answer. ``simulated`` is true when no real model wrote it.
 
     ``parts`` and ``extra`` are what the provider said beyond the rest, in the
     format that ``wire`` names: whoever speaks it passes them on.
+    ``saved`` is there when the answer was stored: ``usage`` is then that of the
+    call it came from.
     """
 
     text: str
@@ -108,6 +119,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     parts: tuple[dict[str, Any], ...] = ()
     extra: dict[str, Any] = {}
     wire: str = ""
+    saved: Saved | None = None
 
 
 class Chunk(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

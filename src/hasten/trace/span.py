@@ -30,7 +30,8 @@ class Span(msgspec.Struct):
       step called inside it fell back), ``cache_hit``
     - model: ``model``, ``task``, ``section``, ``tokens_in``, ``tokens_out``, ``cached_tokens_in``,
       ``cost_usd``, ``first_token_s`` (seconds after start), ``simulated``
-    - cache: ``use``, ``tier``, ``result``, ``saved_ms``, ``saved_usd``
+    - cache: ``use``, ``tier``, ``result``, ``saved_ms``, ``saved_usd``; of a response, too,
+      ``saved_tokens_in``, ``saved_tokens_out``
     """
 
     span_id: int
