@@ -24,6 +24,8 @@ from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, S
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
 from hasten.model.chain import ChainPolicy, build_chain
 from hasten.model.simulated import SimulatedModel
+from hasten.quality.feedback import FeedbackStore
+from hasten.quality.results import ResultStore
 from hasten.settings import MAX_SPEED
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
@@ -135,6 +137,8 @@ class Runtime:
         self.apps = dict(apps)
         self.sink = SqlSink(sql)
         self.keys = KeyStore(sql)
+        self.feedback = FeedbackStore(sql)
+        self.results = ResultStore(sql)
         self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
@@ -221,6 +225,7 @@ class Runtime:
         caller: Caller = LOCAL,
         speed: float | None = None,
         directives: Directives = PLAIN,
+        anew: frozenset[str] = frozenset(),
     ) -> Run:
         """Start a run that outlives whoever asked for it.
 
@@ -247,6 +252,7 @@ class Runtime:
             made_by=model.name,
             rerun=app.rerun,
             directives=directives,
+            anew=anew,
             expected_s=expected_s,
             listeners=(self._text_log, *log_listeners(app)),
         )
@@ -346,6 +352,7 @@ class Runtime:
         await asyncio.gather(*(run.outcome() for run in under_way))
         runs = await self.sink.erase(tenant, user)
         self._unstored = {key: run for key, run in self._unstored.items() if not is_theirs(run)}
+        await self.feedback.erase(tenant, user)
         entries = await self.cache.erase(tenant, user)
         rows = [await one.erase(tenant, user) for one in self.tables.values() if one is not None]
         return {"runs": runs, "entries": entries, "rows": sum(rows)}

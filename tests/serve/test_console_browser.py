@@ -453,3 +453,17 @@ def test_choosing_an_application_puts_it_into_the_address(page: Page) -> None:
     assert page.get_by_label("Application").input_value() == "toy"
     choose(page, "notebook.count")
     page.get_by_label("begins").fill("f")
+
+
+def test_an_answer_is_rated_and_made_anew(page: Page) -> None:
+    """The thumb is noted; Regenerate puts a new run in the place of the old one."""
+    choose(page, "toy")
+    run(page)
+    finish(page)
+    page.get_by_role("button", name="Like the answer", exact=True).click()
+    page.get_by_text("Noted").first.wait_for()
+    before = page.url
+    page.get_by_role("button", name="Regenerate the part answer").click()
+    page.wait_for_function(f"location.href !== {before!r}")
+    finish(page)
+    assert page.url.partition(",")[0] == before.partition(",")[0]

@@ -36,7 +36,8 @@ class RunOptions:
     force for its steps; without it the one where the run was started. ``made_by`` is
     what answers, such as a model's name: nothing another made is reused.
     ``directives`` are what the run asks of the cache, ``rerun`` how its whole answer
-    may be given again.
+    may be given again. The steps or outputs in ``anew`` are computed whatever is stored,
+    and with them the whole answer.
     """
 
     app: str = ""
@@ -52,6 +53,7 @@ class RunOptions:
     cache: Cache | None = None
     made_by: str = ""
     directives: Directives = PLAIN
+    anew: frozenset[str] = frozenset()
     rerun: CachePolicy | None = None
 
 

@@ -65,7 +65,8 @@ class Rerun:
             return None
         what = {"app": record.app, "graph": record.graph, "inputs": record.inputs}
         key = options.cache.key(options.rerun, **what)
-        return cls(options.cache, options.rerun, key, options.directives)
+        asked = replace(options.directives, no_cache=True) if options.anew else options.directives
+        return cls(options.cache, options.rerun, key, asked)
 
     async def find(self) -> StoredAnswer | None:
         """Return the stored answer, unless there is none or the request wants a new one.

@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import functools
 import logging
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -216,6 +217,8 @@ class Run:
         asked = self.options.directives
         if self._fresh is not None:
             asked = self._fresh.directives(step.name, asked)
+        if step.name in self.options.anew:
+            asked = replace(asked, no_cache=True)
         attempt = StepAttempt(
             step,
             values,

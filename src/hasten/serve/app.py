@@ -18,6 +18,7 @@ from hasten.serve.apps import router as apps_router
 from hasten.serve.cache import router as cache_router
 from hasten.serve.console import add_console
 from hasten.serve.docs import add_docs
+from hasten.serve.feedback import router as feedback_router
 from hasten.serve.guard import Guard
 from hasten.serve.health import router as health_router
 from hasten.serve.metrics import RequestCounts
@@ -63,7 +64,8 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     app.state.request_counts = Counter()
     app.add_middleware(RequestCounts, counts=app.state.request_counts)
     add_problems(app)
-    for router in (apps_router, runs_router, cache_router, health_router, metrics_router):
+    routers = (apps_router, runs_router, feedback_router, cache_router, health_router)
+    for router in (*routers, metrics_router):
         app.include_router(router)
     add_apps(app, served)
     add_console(app)

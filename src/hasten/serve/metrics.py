@@ -67,7 +67,8 @@ async def metrics(request: Request, runtime: RuntimeOf, _admin: AdminOf) -> Resp
     counts = request.app.state.request_counts
     requests = _counter("hasten_requests", "HTTP requests answered.", route, counts)
     storage = await _storage(runtime)
-    found = [requests, *_runs(runtime), *_cache(runtime.cache), *storage, _build(runtime)]
+    done = [*_runs(runtime), *_feedback(runtime), *_cache(runtime.cache)]
+    found = [requests, *done, *storage, _build(runtime)]
     registry = CollectorRegistry()
     registry.register(_Read(found))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -129,6 +130,13 @@ def _runs(runtime: Runtime) -> Iterator[Metric]:
     yield _counter("hasten_model_tokens", "Tokens sent and received.", token, done.tokens)
     cost = ("app", "model")
     yield _counter("hasten_model_cost_usd", "What model calls cost.", cost, done.cost_usd)
+
+
+def _feedback(runtime: Runtime) -> Iterator[Metric]:
+    heard, row = runtime.feedback, ("app", "kind", "reuse")
+    yield _counter("hasten_feedback", "Ratings, and answers made anew.", row, heard.counts)
+    sums = heard.rating_sums
+    yield _counter("hasten_rating_points", "Ratings added up.", ("app", "reuse"), sums)
 
 
 def _cache(cache: Cache) -> Iterator[Metric]:

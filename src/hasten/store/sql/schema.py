@@ -145,3 +145,35 @@ key_spend = Table(
     Column("cost_usd", Double, nullable=False),
     sqlite_with_rowid=False,
 )
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("feedback_id", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("block", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("rating", Integer),
+    Column("comment", Text, nullable=False),
+    Column("is_cached", Boolean, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Index("feedback_by_run", "run_id"),
+    Index("feedback_by_app", "tenant", "app", "at_s"),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("result_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("is_held", Boolean, nullable=False),
+    Column("data", JsonText, nullable=False),
+    Index("results_by_kind", "kind", "app", "name", "at_s"),
+)

@@ -16,7 +16,7 @@ from sqlalchemy import Select, delete, func, select
 
 from hasten.errors import NotFound
 from hasten.store.sql.batch import insert_new, upsert
-from hasten.store.sql.schema import events, runs, spans
+from hasten.store.sql.schema import events, feedback, runs, spans
 from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.span import ROOT_SPAN_ID, Span
 
@@ -164,6 +164,6 @@ def _drop(
     if which is not None:
         query = query.where(which)
     ids = connection.execute(query).scalars().all()
-    for table in (events, spans, runs):
+    for table in (events, spans, feedback, runs):
         connection.execute(delete(table).where(table.c.run_id.in_(ids)))
     return len(ids)

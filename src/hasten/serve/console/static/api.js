@@ -55,6 +55,9 @@ export const listRuns = async (app) =>
 export const showRun = (runId) => json(at(runId));
 export const cancelRun = (runId) => json(`${at(runId)}/cancel`, { method: "POST" });
 
+export const rate = (runId, body) => json(`${at(runId)}/feedback`, { body });
+export const regenerate = (runId, body) => json(`${at(runId)}/regenerate`, { body });
+
 export const cacheStats = () => json("/api/cache/stats");
 export const cacheEntries = (which) => json(`/api/cache/entries?${new URLSearchParams(which)}`);
 export const invalidate = (body) => json("/api/cache/invalidate", { body });

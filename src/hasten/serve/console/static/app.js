@@ -86,6 +86,8 @@ function Stage({ race, catalog, errors }) {
     const asked = { app: app.name, inputs: inputsOf(app.inputs, form.values), ...pace };
     race.begin(modes, asked, form.isReusing);
   };
+  const replace = (mode, runId) =>
+    race.open(runs.map((run) => ({ mode: run.mode, run_id: run.mode === mode ? runId : run.runId })));
   return html`
     <div class="side">
       <${Form}
@@ -108,7 +110,7 @@ function Stage({ race, catalog, errors }) {
     </div>
     <div class="stage">
       <${Race} app=${app} runs=${hasBegun ? runs : app.modes.map((mode) => idleRun(app, mode))} />
-      ${hasBegun && html`<${Report} app=${app} runs=${runs} />`}
+      ${hasBegun && html`<${Report} app=${app} runs=${runs} onAnew=${replace} />`}
     </div>
   `;
 }

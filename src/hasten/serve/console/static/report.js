@@ -4,6 +4,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from "./dom.js";
 import { Choice } from "./form.js";
 import { title, words } from "./format.js";
 import { render } from "./markdown.js";
+import { Opinion } from "./opinion.js";
 import { partsOf, reportMarkdown } from "./parts.js";
 import { reuseOf } from "./reuse.js";
 import { isAnswered, isOver } from "./state.js";
@@ -12,12 +13,13 @@ const NOTHING = "This run wrote nothing.";
 const NOT_YET = "Nothing to read yet.";
 
 /** `runs` are those of the race, in order; the last is shown first. */
-export function Report({ app, runs }) {
+export function Report({ app, runs, onAnew }) {
   const [mode, setMode] = useState(null);
   const [chosen, setChosen] = useState(null);
   const run = runs.find((one) => one.mode === mode) ?? runs.at(-1);
   const parts = partsOf(run, app.phases);
   const part = parts.find((one) => one.phase === chosen) ?? parts[0];
+  const anew = (runId) => onAnew(run.mode, runId);
   return html`
     <section class="panel report" aria-labelledby="report-title">
       <header class="report-head">
@@ -32,6 +34,7 @@ export function Report({ app, runs }) {
           onChange=${setMode}
         />`
         }
+        ${isAnswered(run) && html`<${Opinion} key=${run.runId} run=${run} onAnew=${anew} />`}
         <${Take} run=${run} app=${app} isEmpty=${!parts.length} />
       </header>
       <${Notes} run=${run} />
@@ -39,7 +42,7 @@ export function Report({ app, runs }) {
       ${
         part
           ? html`<${Tabs} parts=${parts} chosen=${part.phase} onChoose=${setChosen} />
-            <${Part} key=${run.runId + part.phase} part=${part} />`
+            <${Part} key=${run.runId + part.phase} part=${part} run=${run} onAnew=${anew} />`
           : html`<p class="quiet report-empty">${isOver(run) ? NOTHING : NOT_YET}</p>`
       }
     </section>
@@ -155,7 +158,8 @@ function Tabs({ parts, chosen, onChoose }) {
   `;
 }
 
-function Part({ part }) {
+function Part({ part, run, onAnew }) {
+  const canJudge = ({ key }) => isAnswered(run) && run.outputs.some((one) => one.name === key);
   return html`
     <article
       class="part"
@@ -165,7 +169,12 @@ function Part({ part }) {
       aria-busy=${!part.isDone}
       tabindex="0"
     >
-      ${part.blocks.map((block) => html`<${Block} key=${block.key} text=${block.text} />`)}
+      ${part.blocks.map(
+        (block) => html`
+          <${Block} key=${block.key} text=${block.text} />
+          ${canJudge(block) && html`<${Opinion} run=${run} block=${block.key} onAnew=${onAnew} />`}
+        `,
+      )}
     </article>
   `;
 }
