@@ -81,7 +81,10 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "",
         validation_alias=_named("database_url"),
-        description="Where runs are kept; empty means SQLite in the home folder.",
+        description=(
+            "Where runs, keys and reruns are kept, and what servers share without a Redis, if it "
+            "is a PostgreSQL; empty means SQLite in the home folder."
+        ),
     )
     redis_url: str = Field(
         "",

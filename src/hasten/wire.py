@@ -29,7 +29,7 @@ from hasten.quality.results import ResultStore
 from hasten.settings import MAX_SPEED
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
-from hasten.store.sql import SqlSink, SqlStore, open_sql
+from hasten.store.sql import SqlSink, SqlStore, TableStore, open_sql
 from hasten.trace.log import RunFilter
 from hasten.trace.stats import RunStats
 from hasten.trace.textlog import TextLog
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hasten.graph.run import Run
     from hasten.model.base import Model
     from hasten.settings import Settings
+    from hasten.store.base import ByteStore
     from hasten.store.sql import Tables
     from hasten.trace.event import RunEvent, RunRecord
     from hasten.trace.log import Sink
@@ -114,17 +115,28 @@ def run_virtually(
     return virtual.run(main(), seed=seed, epoch_s=epoch_s)
 
 
-def open_cache(settings: Settings) -> Cache:
-    """Return the cache the settings describe: memory, Redis if there is one, the home folder."""
-    tiers = []
+def open_cache(settings: Settings, sql: SqlStore) -> Cache:
+    """Return the cache the settings describe: memory, what servers share, the home folder.
+
+    Servers share Redis or, without one, a PostgreSQL. What is kept, such as reruns,
+    lives in a table of the database, and so do the generations it goes by, unless
+    Redis reaches farther than the database.
+    """
+    table = TableStore(sql)
+    shared: list[ByteStore] = [table] if table.reach == "network" else []
     if settings.redis_url:
         from hasten.store.redis import RedisStore
 
-        shared = RedisStore(settings.redis_url)
-        tiers.append(Tier(store=shared, residence_s=SHARED_RESIDENCE_S))
-    disk = DiskStore(settings.home / "cache.db", settings.cache_disk_bytes)
-    tiers.append(Tier(store=disk))
-    return Cache(tiers, memory_bytes=settings.cache_memory_bytes)
+        shared = [RedisStore(settings.redis_url)]
+    tiers = [Tier(store=one, residence_s=SHARED_RESIDENCE_S) for one in shared]
+    tiers.append(Tier(store=DiskStore(settings.home / "cache.db", settings.cache_disk_bytes)))
+    is_widest = table.reach == "network" or not shared
+    return Cache(
+        tiers,
+        kept=table,
+        ledger=table if is_widest else None,
+        memory_bytes=settings.cache_memory_bytes,
+    )
 
 
 class Runtime:
@@ -167,7 +179,7 @@ class Runtime:
         apps = find_apps() if apps is None else apps
         branches = [app.migrations for app in apps.values() if app.migrations is not None]
         sql = await open_sql(settings.runs_url, branches=branches)
-        cache = await open_cache(settings).__aenter__()
+        cache = await open_cache(settings, sql).__aenter__()
         runtime = cls(settings, apps, sql, cache)
         for name, app in apps.items():
             runtime.tables[name] = await app.open_tables(sql)

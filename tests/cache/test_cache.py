@@ -237,16 +237,34 @@ async def test_memory_keeps_a_copy_for_its_residence_only() -> None:
 
 @in_virtual_time
 async def test_what_is_kept_lives_in_the_store_for_it() -> None:
-    """Entries that are never dropped for size go to a store of their own as well."""
-    kept, home = MemoryStore(name="kept"), MemoryStore(name="home")
-    cache = Cache([Tier(store=home)], kept=kept)
+    """Entries that are never dropped for size have a home of their own, beside the others'."""
+    near, home, kept = (MemoryStore(name=name) for name in ("near", "home", "kept"))
+    cache = Cache([Tier(store=near, residence_s=60), Tier(store=home)], kept=kept)
     await cache.get_or_compute(key_of(), Counted(), POLICY)
     await cache.get_or_compute(key_of("rerun"), Counted(), policy(ttl_s=None, is_kept=True))
     await current_clock().sleep(0)
-    assert (await kept.size()).entries == 1
-    assert (await home.size()).entries == 2
+    assert (await near.size()).entries == 2
+    assert await home.get_many([key_of().digest, key_of("rerun").digest]) != [None, None]
+    assert (await home.size()).entries == 1
     assert list(kept._kept) == [key_of("rerun").digest]
-    assert not home._kept
+    assert not near._kept
+    assert [tier.name for tier in cache.all_tiers()] == ["near", "home", "kept"]
+
+
+@in_virtual_time
+async def test_what_is_kept_may_live_in_a_tier_that_holds_copies_of_the_rest() -> None:
+    """One tier: it keeps what is kept for ever, and the rest for its residence."""
+    shared, home = MemoryStore(name="shared"), MemoryStore(name="home")
+    cache = Cache([Tier(store=shared, residence_s=60), Tier(store=home)], kept=shared)
+    rerun = policy(ttl_s=None, is_kept=True)
+    await cache.get_or_compute(key_of(), Counted(), policy(ttl_s=None))
+    await cache.get_or_compute(key_of("rerun"), Counted(), rerun)
+    await current_clock().sleep(0)
+    assert [tier.name for tier in cache.all_tiers()] == ["shared", "home"]
+    assert list(shared._kept) == [key_of("rerun").digest]
+    assert shared._kept[key_of("rerun").digest].expires_s is None
+    assert shared._queue.nodes[key_of().digest].item.expires_s is not None
+    assert (await home.size()).entries == 1
 
 
 @in_virtual_time

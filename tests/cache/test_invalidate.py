@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,24 +239,26 @@ async def test_a_person_is_erased_everywhere() -> None:
     near, home, kept = (MemoryStore(name=name) for name in ("near", "home", "kept"))
     tiers = [Tier(store=near, residence_s=3600), Tier(store=home)]
     one, other = Cache(tiers, kept=kept), Cache(tiers, kept=kept)
+    profile = CachePolicy(use="profile", scope="user", ttl_s=None)
     rerun = CachePolicy(use="rerun", scope="user", ttl_s=None, is_kept=True)
     keys = {}
-    for user in ("ann", "ben"):
+    for user, use in itertools.product(("ann", "ben"), (profile, rerun)):
         set_caller(Caller("acme", user))
-        keys[user] = one.key(rerun, n=1)
+        keys[user, use.use] = one.key(use, n=1)
         for cache in (one, other):
-            await cache.get_or_compute(keys[user], Counted(0.0), rerun)
+            await cache.get_or_compute(keys[user, use.use], Counted(0.0), use)
         await fill(one)
-    assert await one.erase("acme", "ann") == 4
+    assert await one.erase("acme", "ann") == 6
     await current_clock().sleep(1.2)
     if other.ledger.view.is_due:
         await other.ledger.sync()
     await current_clock().sleep(1.2)
-    assert keys["ann"].digest not in other.memory.queue.nodes
-    for store in (near, home, kept):
-        assert (await store.get_many([keys["ann"].digest])) == [None]
-        assert (await store.get_many([keys["ben"].digest])) != [None]
-    assert (await one.answer(keys["ben"], Counted(), rerun)).tier == "memory"
+    for use, stores in (("profile", (near, home)), ("rerun", (near, kept))):
+        assert keys["ann", use].digest not in other.memory.queue.nodes
+        for store in stores:
+            assert (await store.get_many([keys["ann", use].digest])) == [None]
+            assert (await store.get_many([keys["ben", use].digest])) != [None]
+    assert (await one.answer(keys["ben", "rerun"], Counted(), rerun)).tier == "memory"
     assert "ann" not in str(await one.audit())
 
 
@@ -372,7 +375,7 @@ async def test_cleaning_deletes_what_is_old_and_flushing_everything() -> None:
     for n in range(2):
         await cache.get_or_compute(cache.key(rerun, n=n), Counted(0.0), rerun)
         await current_clock().sleep(1000)
-    assert await cache.clean(older_than_s=1500) == 3
+    assert await cache.clean(older_than_s=1500) == 2
     assert (await cache.answer(cache.key(rerun, n=1), Counted(), rerun)).tier != ""
     await cache.flush()
     assert (await kept.size()).entries == 0

@@ -1,4 +1,4 @@
-"""Every store of bytes keeps the contract: memory, disk, Redis, one server or a Cluster."""
+"""Every store of bytes keeps the contract: memory, disk, Redis, a table of a database."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hasten.store.disk import DiskStore
 from hasten.store.memory import MemoryStore
 from hasten.store.redis import RedisStore
 from hasten.store.redis_client import RedisPolicy
+from hasten.store.sql import TableStore, open_sql
 from hasten.testing.store_contract import CLAUSES
 
 if TYPE_CHECKING:
@@ -56,3 +57,25 @@ def test_disk(clause: Clause, tmp_path: Path) -> None:
 def test_redis(clause: Clause, redis_url: str) -> None:
     """One Redis, with two clients."""
     asyncio.run(check(clause, RedisStore(redis_url, PATIENT), RedisStore(redis_url, PATIENT)))
+
+
+async def check_table(clause: Clause, url: str) -> None:
+    """Run one clause on two connections to a database."""
+    one, other = await open_sql(url), await open_sql(url)
+    try:
+        await check(clause, TableStore(one, deadline_s=10), TableStore(other, deadline_s=10))
+    finally:
+        await one.close()
+        await other.close()
+
+
+@every_clause
+def test_sqlite_table(clause: Clause, tmp_path: Path) -> None:
+    """A table of one SQLite file, opened twice as by two processes."""
+    asyncio.run(check_table(clause, f"sqlite:///{tmp_path}/hasten.db"))
+
+
+@every_clause
+def test_postgres_table(clause: Clause, postgres_url: str) -> None:
+    """A table of one PostgreSQL, with two pools."""
+    asyncio.run(check_table(clause, postgres_url))

@@ -233,6 +233,7 @@ def test_figures_per_use(on_server: Callable[..., Any], path: str) -> None:
         assert {one["tier"]: one["is_available"] for one in found["tiers"]} == {
             "memory": True,
             "disk": True,
+            "sqlite": True,
         }
 
     on_server(test)
@@ -246,7 +247,7 @@ def test_a_tier_that_is_gone_shows(on_server: Callable[..., Any]) -> None:
         found = (await client.call("GET", "/health")).json
         tiers = {one["tier"]: one["is_available"] for one in found["cache"]["tiers"]}
         assert found["status"] == "degraded"
-        assert tiers == {"memory": True, "redis": False, "disk": True}
+        assert tiers == {"memory": True, "redis": False, "disk": True, "sqlite": True}
 
     on_server(test, redis_url="redis://127.0.0.1:1/0")
 

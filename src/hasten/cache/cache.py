@@ -33,7 +33,7 @@ from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.reading import CacheReading
 from hasten.cache.request import answer_in_request, current_session
 from hasten.cache.stats import CacheStats
-from hasten.cache.tiers import CacheTier, Tier
+from hasten.cache.tiers import CacheTier, Tier, open_tiers
 from hasten.cache.trail import current_trail, inherit, use_entry
 from hasten.caller import current_caller
 from hasten.clock import current_clock
@@ -61,11 +61,12 @@ SHARED_RESIDENCE_S = 3_600.0
 class Cache:
     """Memory and, beyond it, ``tiers`` from the nearest to the farthest.
 
-    The last tier is home: it keeps an entry for as long as its policy says.
-    ``kept`` is where entries whose policy says ``is_kept`` live besides; without it,
-    at home. ``ledger`` is the store that counts generations: by default the first
-    of those with the widest reach. Use it with ``async with``: entered it hears of
-    invalidations elsewhere at once, left it has closed its stores.
+    The last tier is home: it keeps an entry for as long as its policy says. ``kept``,
+    one of the tiers or a store besides, is home to the entries whose policy says
+    ``is_kept``, which no store drops for size; by default the last. ``ledger`` is the
+    store that counts generations: by default the first of those with the widest reach.
+    Use it with ``async with``: entered it hears of invalidations elsewhere at once,
+    left it has closed its stores.
     """
 
     def __init__(
@@ -77,9 +78,7 @@ class Cache:
         memory_bytes: int = MEMORY_BYTES,
         memory_residence_s: float | None = None,
     ) -> None:
-        last = len(tiers) - 1 if kept is None else -1
-        self.tiers = [CacheTier(one, is_last=place == last) for place, one in enumerate(tiers)]
-        self.kept = None if kept is None else CacheTier(Tier(store=kept), is_last=True)
+        self.tiers, self._kept_in = open_tiers(tiers, kept)
         self.ledger: CacheLedger = ledger_of(self.all_tiers(), ledger)
         if memory_residence_s is None:
             memory_residence_s = MEMORY_RESIDENCE_S if tiers else math.inf
@@ -105,12 +104,12 @@ class Cache:
             await tier.close()
 
     def all_tiers(self) -> list[CacheTier]:
-        """Return the tiers beyond memory, the one for what is kept last."""
-        return [*self.tiers, *([self.kept] if self.kept is not None else [])]
+        """Return the tiers beyond memory, one that is only for what is kept last."""
+        return [*self.tiers, *(tier for tier in self._kept_in if tier not in self.tiers)]
 
     def tiers_of(self, policy: CachePolicy) -> list[CacheTier]:
         """Return the tiers that entries under ``policy`` live in."""
-        return self.all_tiers() if policy.is_kept else self.tiers
+        return self._kept_in if policy.is_kept else self.tiers
 
     def key(self, policy: CachePolicy, **fields: Any) -> Key:
         """Return the key of ``fields`` for the caller and the session this task works for."""

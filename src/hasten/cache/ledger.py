@@ -135,6 +135,6 @@ def ledger_of(tiers: Sequence[CacheTier], store: ByteStore | None) -> CacheLedge
         if tier.store is store:
             return CacheLedger(tier, is_shared=True)
     if store is not None:
-        return CacheLedger(CacheTier(Tier(store=store), is_last=False), is_shared=True)
-    alone = CacheTier(Tier(store=MemoryStore(0, name="ledger")), is_last=False)
+        return CacheLedger(CacheTier(Tier(store=store)), is_shared=True)
+    alone = CacheTier(Tier(store=MemoryStore(0, name="ledger")))
     return CacheLedger(alone, is_shared=False)

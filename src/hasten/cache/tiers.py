@@ -36,8 +36,7 @@ REST_S = 1.0
 class Tier:
     """A store and how long it keeps a copy; ``None``: as long as the entry is of use.
 
-    A tier that is not the last keeps copies for a while only; the last one is home
-    and never drops for size what is kept.
+    A tier that is not the last keeps copies for a while only; the last one is home.
     """
 
     store: ByteStore
@@ -54,14 +53,17 @@ class TierStatus(msgspec.Struct, frozen=True):
 
 
 class CacheTier:
-    """A store as the cache uses it: it never raises, it only has nothing to give."""
+    """A store as the cache uses it: it never raises, it only has nothing to give.
 
-    def __init__(self, tier: Tier, *, is_last: bool) -> None:
+    ``is_keeper``: entries that are kept live in it, however long it keeps others.
+    """
+
+    def __init__(self, tier: Tier, *, is_keeper: bool = False) -> None:
         self.store = tier.store
         self.name = tier.store.name
         self.residence_s = tier.residence_s
         self.errors = 0
-        self._is_last = is_last
+        self._is_keeper = is_keeper
         self._last_error = ""
         self._clock = current_clock()
         self._breaker = StoreBreaker(self.name, REST_S, self._clock)
@@ -106,7 +108,9 @@ class CacheTier:
         return True
 
     def _item(self, entry: CacheEntry, now_s: float) -> Item:
-        leaves_s = None if self.residence_s is None else now_s + self.residence_s
+        is_kept = entry.is_kept and self._is_keeper
+        is_copy = self.residence_s is not None and not is_kept
+        leaves_s = now_s + (self.residence_s or 0.0) if is_copy else None
         ends = [at for at in (entry.until_s, leaves_s) if at is not None]
         return Item(
             key=entry.digest,
@@ -114,7 +118,7 @@ class CacheTier:
             created_s=entry.created_s,
             expires_s=min(ends, default=None),
             owner=entry.owner,
-            is_kept=entry.is_kept and self._is_last,
+            is_kept=is_kept,
         )
 
     async def delete(self, digests: Sequence[bytes]) -> None:
@@ -157,3 +161,19 @@ class CacheTier:
                 self._last_error = str(error)
         self._last_error = ""
         _log.info("cache tier %s answers again", self.name)
+
+
+def open_tiers(
+    tiers: Sequence[Tier], kept: ByteStore | None
+) -> tuple[list[CacheTier], list[CacheTier]]:
+    """Return the tiers of plain entries, and those of what is kept: its home is ``kept``.
+
+    Without it the last tier is home to both; otherwise what is kept has no copy there.
+    """
+    if kept is None and tiers:
+        kept = tiers[-1].store
+    plain = [CacheTier(one, is_keeper=one.store is kept) for one in tiers]
+    keepers = [tier for tier in plain if tier.store is kept]
+    if kept is not None and not keepers:
+        keepers = [CacheTier(Tier(store=kept), is_keeper=True)]
+    return plain, [*(tier for tier in plain[:-1] if tier not in keepers), *keepers]

@@ -2,7 +2,7 @@
 
 Owns what a store promises; leaves what the bytes mean to ``cache/entry`` and
 when to ask which store to ``cache/tiers``. ``memory``, ``disk``, ``redis`` and
-``table`` implement it; ``hasten.testing.store_contract`` holds them to it.
+``sql/cache_table`` implement it; ``hasten.testing.store_contract`` holds them to it.
 
 Besides bytes a store keeps *generations*, by which values are invalidated
 without touching them. Each bump raises the store's epoch by one and notes that

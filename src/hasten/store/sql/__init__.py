@@ -1,6 +1,7 @@
-"""A SQL database, SQLite or PostgreSQL by URL: the sink of runs, the applications' tables."""
+"""A SQL database, SQLite or PostgreSQL by URL: for runs, cache entries, an application's tables."""
 
 from hasten.store.sql.base import SqlPolicy, SqlStore
+from hasten.store.sql.cache_table import TableStore
 from hasten.store.sql.open import open_sql, sql_url
 from hasten.store.sql.sink import SqlSink
 from hasten.store.sql.tables import MemoryTables, SqlTables, Tables
@@ -11,6 +12,7 @@ __all__ = [
     "SqlSink",
     "SqlStore",
     "SqlTables",
+    "TableStore",
     "Tables",
     "open_sql",
     "sql_url",

@@ -1,7 +1,7 @@
 """What every SQL database of ours looks like: two calls, one deadline, one family of errors.
 
-Owns ``SqlStore``, the interface ``sink``, ``store/keys`` and later rooms work
-through, and the one place where a driver's errors become ours. Leaves reaching
+Owns ``SqlStore``, the interface ``sink``, ``cache_table``, ``store/keys`` and later rooms
+work through, and the one place where a driver's errors become ours. Leaves reaching
 the database to ``sqlite`` and ``postgres``, and choosing between them to ``open``.
 
 Work is a plain function of a SQLAlchemy ``Connection``. It runs in one
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from hasten.store.base import Reach
+
 T = TypeVar("T")
 
 CLOSE_S = 0.1
@@ -51,8 +53,10 @@ class SqlPolicy:
 
 
 class SqlStore(ABC):
-    """A database. ``name`` says which, without its password."""
+    """A database of a ``kind``. ``name`` says which, without its password."""
 
+    kind: ClassVar[str]
+    reach: ClassVar[Reach]
     driver_error: ClassVar[type[Exception]] = exc.DBAPIError
     """What the driver raises where SQLAlchemy does not wrap it."""
 
@@ -75,9 +79,14 @@ class SqlStore(ABC):
 
     async def _call(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         with self.breaker.guard():
-            return await self._within(self.policy.call_s, self._run(work, is_write=is_write))
+            return await self.within(self.policy.call_s, self._run(work, is_write=is_write))
 
-    async def _within(self, deadline_s: float, doing: Awaitable[T]) -> T:
+    async def within(self, deadline_s: float, doing: Awaitable[T]) -> T:
+        """Return what ``doing`` gives by a deadline of the caller's own; raises as ``read`` does.
+
+        Of a shorter deadline than the policy's the breaker learns nothing: others may
+        be more patient.
+        """
         try:
             async with asyncio.timeout(deadline_s + CLOSE_S), asyncio.timeout(deadline_s):
                 return await doing
@@ -108,9 +117,19 @@ class SqlStore(ABC):
     async def close(self) -> None:
         """End what is under way, then let go of connections and threads."""
 
+    def tell(self, connection: Connection, channel: str, text: str) -> None:
+        """Tell all who ``listen`` to ``channel`` once this transaction is made, where one can."""
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:  # noqa: ARG002 - no news here
+        """Call ``heard`` with what is told, until cancelled; by default nothing ever is.
+
+        Raises ``StoreUnavailable`` when the news stop.
+        """
+        await asyncio.get_running_loop().create_future()
+
     @abstractmethod
     async def held_bytes(self) -> int:
-        """Return how many bytes the rows take, freed space not counted."""
+        """Return how many bytes runs and keys take, freed space and cache entries not counted."""
 
     @abstractmethod
     async def reclaim(self) -> None:

@@ -1,6 +1,6 @@
 """Write many rows at once, the same on SQLite and PostgreSQL.
 
-Owns the two ways rows are put into a table, at most ``BATCH_ROWS`` at a time.
+Owns the ways rows are put into a table, at most ``BATCH_ROWS`` at a time.
 Called from work that a ``SqlStore`` runs.
 """
 
@@ -30,6 +30,11 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> Non
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert each row, or replace the one with its primary key."""
     _execute(connection, _upsert(connection.dialect.name, table), rows)
+
+
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert of the connection's own kind, which knows conflicts."""
+    return _insert(connection.dialect.name, table)
 
 
 @cache

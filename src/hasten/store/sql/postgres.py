@@ -8,16 +8,17 @@ once, then the breaker answers.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Select, Table, Text, func, literal, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from hasten.errors import MissingExtra
+from hasten.errors import MissingExtra, StoreUnavailable
 from hasten.store.sql.base import SqlPolicy, SqlStore
 from hasten.store.sql.migrate import migrate
-from hasten.store.sql.schema import JsonText, metadata
+from hasten.store.sql.schema import JsonText, cache_tables, metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,9 @@ _AWAY_CLASSES = {"08", "40", "53", "55", "57"}
 class PostgresStore(SqlStore):
     """The database at ``url``, whose driver is ``postgresql+asyncpg``."""
 
+    kind = "postgres"
+    reach = "network"
+
     def __init__(self, url: URL, policy: SqlPolicy) -> None:
         super().__init__(url.set(drivername="postgresql").render_as_string(), policy)
         settings = {
@@ -64,11 +68,32 @@ class PostgresStore(SqlStore):
     async def migrate(self, branches: Sequence[Path] = ()) -> list[str]:
         """Connect, and bring the tables up to date."""
         work = partial(_migrate, branches=branches)
-        return await self._within(self.policy.upkeep_s, self._run(work, is_write=True))
+        return await self.within(self.policy.upkeep_s, self._run(work, is_write=True))
 
     async def close(self) -> None:
         """Close the pool."""
         await self._engine.dispose()
+
+    def tell(self, connection: Connection, channel: str, text: str) -> None:
+        """Notify; PostgreSQL delivers it as the transaction commits."""
+        connection.execute(select(func.pg_notify(channel, text)))
+
+    async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
+        """Listen on a connection of the pool, which is not used again afterwards."""
+        try:
+            async with self._engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                ended = asyncio.Event()
+                driver.add_termination_listener(lambda _: ended.set())
+                try:
+                    await driver.add_listener(channel, lambda *told: heard(told[-1]))
+                    await ended.wait()
+                finally:
+                    await connection.invalidate()
+        except Exception as error:
+            raise self._translate(error) from error
+        message = f"{self.name} has ended the connection that brings news"
+        raise StoreUnavailable(message, store=self.name)
 
     async def held_bytes(self) -> int:
         """Return the bytes of all rows' texts, before PostgreSQL compresses them.
@@ -80,7 +105,7 @@ class PostgresStore(SqlStore):
     async def reclaim(self) -> None:
         """Vacuum, so that the space of deleted rows is used again; the files keep their size."""
         with self.breaker.guard():
-            await self._within(self.policy.upkeep_s, self._vacuum())
+            await self.within(self.policy.upkeep_s, self._vacuum())
 
     async def scrub(self) -> None:
         """Vacuum; PostgreSQL's own log keeps what was written until it is recycled."""
@@ -110,7 +135,8 @@ def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:
 
 
 def _held_bytes(connection: Connection) -> int:
-    return sum(connection.scalars(_held(table)).one() for table in metadata.sorted_tables)
+    tables = [table for table in metadata.sorted_tables if table not in cache_tables]
+    return sum(connection.scalars(_held(table)).one() for table in tables)
 
 
 def _held(table: Table) -> Select[int]:

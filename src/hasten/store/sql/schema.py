@@ -2,8 +2,8 @@
 
 Owns names, types and indexes. Times are seconds since the Unix epoch, JSON is
 kept as text so that SQLite and PostgreSQL hold the same. A run's columns are
-``RunRecord``'s fields, an event's ``RunEvent``'s, a span's ``Span``'s. ``sink``
-and ``store/keys`` query them; a test compares them with a migrated database.
+``RunRecord``'s fields, an event's ``RunEvent``'s, a span's ``Span``'s. ``sink``,
+``cache_table`` and ``store/keys`` query them; a test compares them with a migrated database.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -177,3 +178,53 @@ results = Table(
     Column("data", JsonText, nullable=False),
     Index("results_by_kind", "kind", "app", "name", "at_s"),
 )
+
+cache_entries = Table(
+    "cache_entries",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("created_s", Double, nullable=False),
+    Column("expires_s", Double),
+    Column("is_kept", Boolean, nullable=False),
+    Column("owner", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("cache_entries_by_expiry", "expires_s"),
+    Index("cache_entries_by_owner", "owner"),
+)
+
+cache_marks = Table(
+    "cache_marks",
+    metadata,
+    Column("mark", LargeBinary, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Index("cache_marks_by_epoch", "epoch"),
+    sqlite_with_rowid=False,
+)
+
+cache_generation = Table(
+    "cache_generation",
+    metadata,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("floor", BigInteger, nullable=False),
+)
+
+cache_leases = Table(
+    "cache_leases",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("holder", LargeBinary, nullable=False),
+    Column("until_s", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+cache_notes = Table(
+    "cache_notes",
+    metadata,
+    Column("note_id", Integer, primary_key=True),
+    Column("line", LargeBinary, nullable=False),
+)
+
+cache_tables = (cache_entries, cache_marks, cache_generation, cache_leases, cache_notes)
+"""What ``cache_table`` keeps for a cache: not part of the history of runs."""

@@ -45,6 +45,8 @@ _AWAY = {
 class SqliteStore(SqlStore):
     """A database in the file ``path``, or in memory for ``:memory:``."""
 
+    kind = "sqlite"
+    reach = "machine"
     driver_error = sqlite3.Error
 
     def __init__(self, path: str, policy: SqlPolicy) -> None:
@@ -60,7 +62,7 @@ class SqliteStore(SqlStore):
             raise StoreError(message, store=self.name)
         self._is_open = True
         work = partial(migrate, branches=branches)
-        return await self._within(self.policy.upkeep_s, self._run(work, is_write=True))
+        return await self.within(self.policy.upkeep_s, self._run(work, is_write=True))
 
     async def close(self) -> None:
         """Do the work that is waiting, then end the thread."""
@@ -68,7 +70,7 @@ class SqliteStore(SqlStore):
         await self._thread.close(self.policy.call_s)
 
     async def held_bytes(self) -> int:
-        """Return the bytes of the pages in use."""
+        """Return the bytes of the pages in use, less those of cache entries."""
         return await self.read(_held_bytes)
 
     async def reclaim(self) -> None:
@@ -83,7 +85,7 @@ class SqliteStore(SqlStore):
         ``secure_delete`` does not reach those copies. Other work waits meanwhile.
         """
         with self.breaker.guard():
-            await self._within(self.policy.upkeep_s, self._run(_rewrite, is_write=False))
+            await self.within(self.policy.upkeep_s, self._run(_rewrite, is_write=False))
 
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         if not self._is_open:
@@ -100,8 +102,11 @@ def _pragma(connection: Connection, name: str) -> int:
 
 
 def _held_bytes(connection: Connection) -> int:
+    page_bytes = _pragma(connection, "page_size")
     pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
-    return pages * _pragma(connection, "page_size")
+    query = "SELECT coalesce(sum((size + ?1 - 1) / ?1), 0) FROM cache_entries"
+    ((of_cache,),) = raw_connection(connection).execute(query, (page_bytes,))
+    return max(pages - int(of_cache), 0) * page_bytes
 
 
 def _cut_free_pages(connection: Connection) -> int:

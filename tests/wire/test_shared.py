@@ -1,0 +1,133 @@
+"""Servers on one PostgreSQL and no Redis: what one computes or drops the other knows."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from hasten.cache.policy import CachePolicy
+from hasten.caller import LOCAL
+from hasten.clock import current_clock
+from hasten.settings import Settings
+from hasten.store.sql.base import SqlStore
+from hasten.wire import Runtime
+from tests.toy import toy_app
+from tests.wire.waiting import settled, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from hasten.graph.outcome import Outcome
+
+TEA = {"topic": "tea"}
+TOOL = CachePolicy(use="tool", fields=("city",), tags=("city:{city}",))
+
+
+@asynccontextmanager
+async def two_servers(tmp_path: Path, url: str) -> AsyncIterator[tuple[Runtime, Runtime]]:
+    """Open two runtimes with a home of their own each and one database."""
+    given: dict[str, Any] = {"database_url": url, "speed": 500.0}
+    opened = [
+        await Runtime.open(Settings(home=tmp_path / name, **given), {"toy": toy_app()})
+        for name in ("one", "other")
+    ]
+    try:
+        yield opened[0], opened[1]
+    finally:
+        for runtime in opened:
+            await runtime.close()
+
+
+async def outcome_of(runtime: Runtime) -> Outcome:
+    """Run the toy to its end."""
+    run = await runtime.start("toy", TEA)
+    outcome = await run.outcome()
+    await settled(runtime)
+    return outcome
+
+
+async def value_in(runtime: Runtime, value: str) -> str:
+    """Return what a call gets there; ``value`` if it has to compute."""
+
+    async def compute() -> str:
+        return value
+
+    return await runtime.cache.get_or_compute(runtime.cache.key(TOOL, city="Oslo"), compute, TOOL)
+
+
+def test_a_rerun_is_found_by_the_other_server(tmp_path: Path, postgres_url: str) -> None:
+    """Whole answers live in the database; the home folder of who computed it is not asked."""
+
+    async def main() -> None:
+        async with two_servers(tmp_path, postgres_url) as (one, other):
+            assert [tier.name for tier in one.cache.all_tiers()] == ["postgres", "disk"]
+            first = await outcome_of(one)
+            again = await outcome_of(other)
+            assert again.record.reuse["cached"]
+            assert again.record.reuse["source_run_id"] == first.run_id
+            erased = await other.erase(LOCAL.tenant, LOCAL.user)
+            assert (erased["runs"], erased["entries"]) == (2, 2)
+            assert "cached" not in (await outcome_of(one)).record.reuse
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("news", ["told", "lost"])
+def test_an_invalidation_reaches_the_other_server(
+    news: str, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through PostgreSQL at once; when the message is lost, within a second and the deadline."""
+    if news == "lost":
+        monkeypatch.setattr("hasten.store.sql.postgres.PostgresStore.tell", SqlStore.tell)
+
+    async def main() -> None:
+        async with two_servers(tmp_path, postgres_url) as (one, other):
+            assert await value_in(one, "old") == "old"
+            assert await until_value(other, "old") < 5
+            await until(lambda: both_listen(one))
+            await one.cache.invalidate("tag=city:Oslo")
+            took_s = await until_value(other, "new")
+            assert took_s < (0.5 if news == "told" else 2.0)
+
+    asyncio.run(main())
+
+
+async def both_listen(runtime: Runtime) -> bool:
+    """Tell whether both servers wait for news."""
+    query = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+    listening: int = await runtime._sql.read(lambda on: on.scalar(query) or 0)
+    return listening >= 2
+
+
+async def until_value(runtime: Runtime, wanted: str) -> float:
+    """Ask until the call gives what is wanted; return how many seconds that took."""
+    began_s = current_clock().monotonic()
+
+    async def is_there() -> bool:
+        return await value_in(runtime, "new") == wanted
+
+    await until(is_there)
+    return current_clock().monotonic() - began_s
+
+
+def test_reruns_live_in_the_database_of_one_server_too(tmp_path: Path) -> None:
+    """They outlive the folder's cache file, and the generations they go by do, too."""
+
+    async def main() -> None:
+        home = tmp_path / "home"
+        for number in range(2):
+            settings = Settings(home=home, speed=500.0)
+            runtime = await Runtime.open(settings, {"toy": toy_app()})
+            outcome = await outcome_of(runtime)
+            assert outcome.record.reuse.get("cached", False) is (number == 1)
+            assert [tier.name for tier in runtime.cache.all_tiers()] == ["disk", "sqlite"]
+            await runtime.close()
+            for one in home.glob("cache.db*"):
+                one.unlink()
+
+    asyncio.run(main())
