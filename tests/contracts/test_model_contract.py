@@ -10,8 +10,10 @@ import pytest
 
 from hasten import virtual
 from hasten.errors import ModelUnavailable
+from hasten.model.anthropic import AnthropicModel
 from hasten.model.chain import ChainPolicy, build_chain
-from hasten.model.openai import OpenAIModel
+from hasten.model.gemini import GeminiModel
+from hasten.model.openai import OpenAIModel, ResponsesModel
 from hasten.model.simulated import SimProfile, SimulatedModel
 from hasten.serve.sim import create_sim_app
 from hasten.testing.faults import FaultyModel, slow
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from hasten.model.base import Chunk, Model, Request, Response
+    from hasten.model.http import WireModel
     from hasten.testing.model_contract import Clause
 
 FAST = SimProfile(ttft_s=0.02, prefill_tokens_per_s=1e6, decode_tokens_per_s=1e5)
@@ -59,13 +62,23 @@ def test_chain(clause: Clause) -> None:
     virtual.run(clause(build_chain(wire, ChainPolicy(concurrency=2))))
 
 
+WIRES: dict[str, tuple[type[WireModel], str]] = {
+    "openai": (OpenAIModel, "/v1"),
+    "responses": (ResponsesModel, "/v1"),
+    "anthropic": (AnthropicModel, ""),
+    "gemini": (GeminiModel, "/v1beta"),
+}
+
+
 @every_clause
-def test_openai_wire(clause: Clause) -> None:
-    """The OpenAI wire against the simulated endpoint, over real sockets."""
+@pytest.mark.parametrize("protocol", WIRES)
+def test_wire(clause: Clause, protocol: str) -> None:
+    """Each wire against the simulated endpoint, over real sockets."""
 
     async def main() -> None:
+        kind, path = WIRES[protocol]
         async with serving(create_sim_app(FAST)) as url:
-            model = OpenAIModel(base_url=f"{url}/v1", model="sim-standard")
+            model = kind(base_url=f"{url}{path}", model="sim-standard")
             try:
                 await clause(model)
             finally:
@@ -117,17 +130,20 @@ def test_the_contract_catches_who_breaks_it(model: Model, clause: Clause) -> Non
         virtual.run(clause(model))
 
 
-def test_the_wire_knows_a_simulated_answer() -> None:
-    """Over HTTP too an answer says that it is simulated."""
+@pytest.mark.parametrize("protocol", WIRES)
+def test_the_wire_knows_a_simulated_answer(protocol: str) -> None:
+    """Over HTTP too an answer says that it is simulated, and it is the same by every protocol."""
 
     async def main() -> None:
+        kind, path = WIRES[protocol]
         async with serving(create_sim_app(FAST)) as url:
-            model = OpenAIModel(base_url=f"{url}/v1", model="gpt-4o")
-            response = await model.complete(ASK)
+            model = kind(base_url=f"{url}{path}", model="gpt-4o")
+            ask = msgspec.structs.replace(ASK, model="gpt-4o", max_tokens=5_000)
+            response = await model.complete(ask)
+            expected = await SimulatedModel(FAST).complete(ask)
             assert response.simulated
-            assert response == await SimulatedModel(FAST).complete(
-                msgspec.structs.replace(ASK, model="gpt-4o")
-            )
+            assert response.id.endswith(expected.id)
+            assert msgspec.structs.replace(response, id=expected.id) == expected
             await model.close()
 
     asyncio.run(main())

@@ -13,7 +13,7 @@ from hasten.model.openai import OpenAIModel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hasten.model.openai import Endpoint
+    from hasten.model.http import Endpoint
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
 STREAM_OK = (

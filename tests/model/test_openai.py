@@ -19,7 +19,8 @@ from hasten.errors import (
     RateLimited,
 )
 from hasten.model.base import Chunk, Message, Model, Request, Response, ToolCall, Usage
-from hasten.model.openai import Deadlines, Endpoint, OpenAIModel
+from hasten.model.http import Deadlines, Endpoint
+from hasten.model.openai import OpenAIModel
 from tests.model.endpoint import CHUNKED_END, OK, STREAM_OK, chunked, endpoint, event
 
 ASK = Request.ask("Hello", system="Be brief.")

@@ -148,13 +148,9 @@ def _choice_out(choice: Choice) -> dict[str, Any]:
 
 def _translated(request: Request) -> dict[str, Any]:
     shared = shared_fields(request)
-    user, effort = shared.pop("user", None), shared.pop("reasoning_effort", None)
-    extra = dict(shared)
-    if user is not None:
-        extra["metadata"] = {"user_id": user}
-    if effort in ("low", "medium", "high", "xhigh", "max"):
-        extra["output_config"] = {"effort": effort}
-    return extra
+    user = shared.pop("user", None)
+    shared.pop("reasoning_effort", None)
+    return shared if user is None else {**shared, "metadata": {"user_id": user}}
 
 
 def _schema_out(request: Request) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     ``responses``, ``anthropic``, ``gemini``) that a request came in: its parts, tools
     and extra fields go as they are to a provider of that format and are translated
     for others. One made here has none; its tools are in OpenAI's chat format.
+    ``headers`` are sent along to the provider (``anthropic-beta``).
     """
 
     messages: tuple[Message, ...]
@@ -70,6 +71,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     section: str = ""
     extra: dict[str, Any] = {}
     wire: str = ""
+    headers: dict[str, str] = {}
 
     @classmethod
     def ask(cls, prompt: str, *, system: str = "", **fields: Any) -> Request:

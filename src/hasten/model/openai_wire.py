@@ -217,6 +217,7 @@ class Reading:
         self._usage: _Usage | None = None
         self._extra: dict[str, Any] = {}
         self._events: list[str] = []
+        self.is_done = False
 
     @property
     def is_finished(self) -> bool:
@@ -234,6 +235,9 @@ class Reading:
         Raises ``ModelUnavailable`` for anything that is not an answer, and what
         an error object stands for.
         """
+        if data == DONE:
+            self.is_done = True
+            return None
         self._events.append(data)
         answer = self._merge(data)
         said = [choice.delta or _Said() for choice in answer.choices]
@@ -286,8 +290,8 @@ class Reading:
         text = said.get("content") or ""
         usage = self._counted(text)
         extra = dict(self._extra)
-        if _lean(extra.get("usage")) == _lean(_usage_out(usage)):
-            del extra["usage"]
+        if not _says_more(extra.get("usage"), _usage_out(usage)):
+            extra.pop("usage", None)
         fingerprint = str(extra.get("system_fingerprint") or "")
         is_simulated = fingerprint.startswith(SIMULATED_FINGERPRINT)
         extra = {} if is_simulated else extra
@@ -375,12 +379,11 @@ def _is_plain(choices: tuple[dict[str, Any], ...]) -> bool:
     return not (others or custom or first.get("logprobs") or said - _PLAIN)
 
 
-def _lean(value: Any) -> Any:
-    """Return ``value`` without what says nothing."""
-    if not isinstance(value, dict):
-        return value
-    lean = {name: _lean(one) for name, one in value.items()}
-    return {name: one for name, one in lean.items() if one}
+def _says_more(told: Any, own: Any) -> bool:
+    """Whether ``told`` has a figure that ``own`` has not."""
+    if not isinstance(told, dict):
+        return bool(told) and told != own
+    return any(_says_more(value, as_dict(own).get(name)) for name, value in told.items())
 
 
 # --- the server's side: a request in, an answer or its events out

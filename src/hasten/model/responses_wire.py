@@ -223,7 +223,7 @@ class Reading:
         if event.type in _ENDS:
             self._raw = event.response
             self.is_done = True
-        if event.type in _SILENT:
+        if event.type in _SILENT or event.type.endswith((".added", ".done")):
             return None
         is_text = event.type == "response.output_text.delta" and isinstance(event.delta, str)
         return Chunk(text=event.delta if is_text else "", events=self._taken(), wire=WIRE)

@@ -186,7 +186,6 @@ def shared_fields(request: Request) -> dict[str, Any]:
     config = as_dict(extra.get("generationConfig"))
     one_by_one = choice.get("disable_parallel_tool_use")
     effort = as_dict(extra.get("reasoning")).get("effort")
-    effort = effort or as_dict(extra.get("output_config")).get("effort")
     user = as_dict(extra.get("metadata")).get("user_id") if request.wire == "anthropic" else None
     return given(
         {
