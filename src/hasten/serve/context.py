@@ -21,6 +21,7 @@ from hasten.model.base import Model
 from hasten.serve.auth import caller_of
 from hasten.serve.stream import as_messages
 from hasten.store.sql import Tables
+from hasten.trace.log import RunFilter
 from hasten.wire import Runtime
 
 if TYPE_CHECKING:
@@ -109,6 +110,12 @@ class AppContext:
     async def record(self, run_id: str) -> RunRecord:
         """Return a run's line, its outputs among it. Raises ``NotFound``."""
         return await self._runtime.record(run_id, self.caller)
+
+    async def runs(self, limit: int = 20) -> list[RunRecord]:
+        """Return the caller's own runs of the application, newest first."""
+        caller = self.caller
+        which = RunFilter(tenant=caller.tenant, user=caller.user, app=self.app.name, limit=limit)
+        return await self._runtime.runs(which)
 
     async def follow(self, run_id: str, after: int = 0) -> AsyncIterator[RunEvent]:
         """Yield a run's events numbered above ``after``, stored and then live, to its end."""

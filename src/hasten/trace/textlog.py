@@ -67,9 +67,10 @@ class TextLog:
 
     def _write_end(self, trace: Trace) -> None:
         for totals in phase_totals(trace):
-            self._write(json.dumps(phase_line(trace.run, totals)))
-            took_ms = round((totals.end_s - totals.start_s) * 1e3)
-            self._write(f"[PERF] {totals.phase} completed in {took_ms}ms (Task {trace.run.run_id})")
+            line = phase_line(trace.run, totals)
+            self._write(json.dumps(line))
+            took = f"completed in {line['duration_ms']}ms (Task {trace.run.run_id})"
+            self._write(f"[PERF] {totals.phase} {took}")
         self._write(json.dumps(summary_line(trace)))
         self._write(perf_summary(trace))
 

@@ -6,16 +6,20 @@ application, and the resources its graphs take.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hasten import App, SimProfile
 from hasten.apps.fortune.baseline import GRAPH as BASELINE
 from hasten.apps.fortune.hasten import GRAPH as HASTEN
 from hasten.apps.fortune.inputs import SAMPLES, FortuneInputs
+from hasten.apps.fortune.targets import TARGETS
 from hasten.apps.fortune.temple import LATENCY_S, Temple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fastapi import APIRouter
 
     from hasten import Model
 
@@ -29,9 +33,16 @@ PROFILE = SimProfile(
 """Calibrated so that the baseline's one call takes the plan's 35.8 s."""
 
 
-def resources(model: Model, *, is_simulated: bool) -> Mapping[str, Any]:
+def resources(model: Model, *, is_simulated: bool, **_given: Any) -> Mapping[str, Any]:
     """Return what the graphs take besides inputs; only a simulated run has simulated waits."""
     return {"model": model, "temple": Temple(LATENCY_S if is_simulated else None)}
+
+
+def routes() -> APIRouter:
+    """Return the routes; they need the web framework, which graphs do not."""
+    from hasten.apps.fortune.routes import router
+
+    return router
 
 
 app = App(
@@ -49,4 +60,7 @@ app = App(
     samples=SAMPLES,
     profile=PROFILE,
     resources=resources,
+    routes=routes,
+    page=Path(__file__).parent / "page",
+    targets=TARGETS,
 )

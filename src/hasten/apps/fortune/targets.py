@@ -1,0 +1,105 @@
+"""What the temple states, and how each figure is measured: ``hasten check fortune``.
+
+Owns the targets of the plan: no wait in a queue, the first text, the whole, a repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hasten import Target
+from hasten.apps.fortune.inputs import SAMPLES
+
+if TYPE_CHECKING:
+    from hasten import Trial
+
+FAST = 1_000.0
+"""The pace at which a real trial makes the answer that is asked for again."""
+
+AT_ONCE = 50
+"""How many are answered at the same time."""
+
+ARRIVE_EVERY_S = 0.02
+"""How soon one comes after another: the last has come before the first is answered."""
+
+BUSY = 5.0
+"""The pace at which they are answered: fast enough to wait for, slow enough for real timeouts."""
+
+ASKED = SAMPLES["love"]
+QUEUE_SAMPLE = [{**ASKED, "question": f"Is {year} a good year?"} for year in range(2000, 2020)]
+
+
+async def whole(trial: Trial) -> float:
+    """Return how long an interpretation takes, on average over many questions."""
+    took_s = [await trial.duration_s(asked) for asked in QUEUE_SAMPLE]
+    return sum(took_s) / len(took_s)
+
+
+async def first_text(trial: Trial) -> float:
+    """Return when there is something to read."""
+    outcome = await trial.run(ASKED)
+    outcome.value()
+    first_s = outcome.record.first_text_s
+    return outcome.record.duration_s if first_s is None else first_s
+
+
+async def picked_up(trial: Trial) -> float:
+    """Return the longest wait until work begins, on the wall, of fifty answered at once."""
+
+    async def ask(number: int) -> float:
+        await trial.clock.sleep(number * ARRIVE_EVERY_S)
+        asked = {**ASKED, "question": f"Question {number}?"}
+        outcome = await trial.run(asked, speed=BUSY)
+        outcome.value()
+        begun_s = min(span.start_s for span in outcome.spans if span.kind in {"step", "tool"})
+        return (begun_s - outcome.record.started_s) / BUSY
+
+    return max(await asyncio.gather(*map(ask, range(AT_ONCE))))
+
+
+async def queued(trial: Trial) -> float:
+    """Return the longest of the baseline's waits for its queue."""
+    waits_s = []
+    for asked in QUEUE_SAMPLE:
+        outcome = await trial.run(asked)
+        waits_s += [span.duration_s for span in outcome.spans if span.name == "queued"]
+    return max(waits_s)
+
+
+async def repeat(trial: Trial) -> float:
+    """Return how long the same person waits for the same question, on the wall."""
+    await trial.run(ASKED, speed=FAST)
+    return await trial.median_s(lambda: trial.run(ASKED))
+
+
+async def again(trial: Trial) -> float:
+    """Return how long the second of two equal questions takes."""
+    await trial.run(ASKED)
+    return await trial.duration_s(ASKED)
+
+
+TARGETS = (
+    Target(name="whole", about="an interpretation", measure=whole, at_most=12.0, plan="35–36 s"),
+    Target(
+        name="first_text", about="first text to read", measure=first_text, at_most=1.0, plan="–"
+    ),
+    Target(
+        name="picked_up",
+        about="a wait before work, 50 at once",
+        measure=picked_up,
+        at_most=0.005,
+        clock="real",
+        plan="0 s",
+        baseline=queued,
+    ),
+    Target(
+        name="repeat",
+        about="the same question again",
+        measure=repeat,
+        at_most=0.050,
+        clock="real",
+        plan="35 s",
+        baseline=again,
+    ),
+)

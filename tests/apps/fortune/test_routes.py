@@ -1,0 +1,123 @@
+"""The temple over HTTP: asked, followed, asked again; deities, poems, what was asked before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from hasten.apps.fortune import app
+from hasten.apps.fortune.inputs import DEITY_IDS, SAMPLES
+from hasten.caller import Caller
+from hasten.serve import create_app
+from hasten.settings import Settings
+from hasten.testing.http import serving
+from tests.serve.conftest import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+BASE = "/apps/fortune"
+ASK = f"{BASE}/api/v1/async-chat/ask-question"
+
+
+@pytest.fixture
+def at_the_temple(tmp_path: Path) -> Callable[..., Any]:
+    """Give a function that runs a test's coroutine against a server with the temple."""
+
+    def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            guard = create_app(Settings(home=tmp_path, speed=50.0), {"fortune": app})
+            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
+                client = Client(session, lambda: guard.app.state.runtime)
+                return await asyncio.wait_for(test(client), 30)
+
+        return asyncio.run(main())
+
+    return run
+
+
+async def answered(client: Client, taken: dict[str, str], **options: Any) -> dict[str, Any]:
+    """Follow a task to its end and return it."""
+    response = await client.call("GET", taken["events"], **options)
+    assert response.status == 200
+    shown: dict[str, Any] = (await client.call("GET", taken["task"], **options)).json
+    return shown
+
+
+def test_a_question_is_taken_at_once_and_answered(at_the_temple: Callable[..., Any]) -> None:
+    """The second time from the cache; both are in the history."""
+
+    async def main(client: Client) -> None:
+        for is_again in (False, True):
+            taken = await client.call("POST", ASK, SAMPLES["love"])
+            assert taken.status == 202
+            shown = await answered(client, taken.json)
+            assert (shown["status"], shown["cached"]) == ("complete", is_again)
+            assert shown["answer"].startswith("# Yue Lao")
+        history = (await client.call("GET", f"{BASE}/history")).json
+        assert [one["question"] for one in history] == [SAMPLES["love"]["question"]] * 2
+
+    at_the_temple(main)
+
+
+def test_nobody_sees_what_another_asked(at_the_temple: Callable[..., Any]) -> None:
+    """Neither the task nor its place in the history, nor is one's answer the other's."""
+
+    async def main(client: Client) -> None:
+        secrets = [
+            (await client.runtime.keys.create(Caller("local", name)))[1] for name in ("ann", "bob")
+        ]
+        ann, bob = ({"Authorization": f"Bearer {secret}"} for secret in secrets)
+        taken = await client.call("POST", ASK, SAMPLES["love"], headers=ann)
+        await answered(client, taken.json, headers=ann)
+        for path in (taken.json["task"], taken.json["events"]):
+            assert (await client.call("GET", path, headers=bob)).status == 404
+        assert (await client.call("GET", f"{BASE}/history", headers=bob)).json == []
+        again = await client.call("POST", ASK, SAMPLES["love"], headers=bob)
+        assert not (await answered(client, again.json, headers=bob))["cached"]
+
+    at_the_temple(main)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"deity_id": "zeus"}, "deity_id"),
+        ({"fortune_number": 21}, "fortune_number"),
+        ({"question": "   "}, "question"),
+        ({"question": "?" * 501}, "question"),
+        ({"mood": "good"}, "mood"),
+    ],
+)
+def test_a_wrong_question_names_its_field(
+    at_the_temple: Callable[..., Any], change: dict[str, Any], field: str
+) -> None:
+    """And starts nothing."""
+
+    async def main(client: Client) -> None:
+        refused = await client.call("POST", ASK, {**SAMPLES["love"], **change})
+        assert refused.status == 422
+        assert refused.json["errors"][0]["field"].endswith(field)
+        assert (await client.call("GET", f"{BASE}/history")).json == []
+
+    at_the_temple(main)
+
+
+def test_deities_and_poems(at_the_temple: Callable[..., Any]) -> None:
+    """Five with twenty each; what there is not is a 4xx."""
+
+    async def main(client: Client) -> None:
+        listed = (await client.call("GET", f"{BASE}/deities")).json
+        assert sorted(one["id"] for one in listed) == sorted(DEITY_IDS)
+        shown = (await client.call("GET", f"{BASE}/deities/mazu")).json
+        assert [poem["number"] for poem in shown["poems"]] == list(range(1, 21))
+        poem = (await client.call("GET", f"{BASE}/deities/mazu/poems/20")).json
+        assert poem == shown["poems"][-1]
+        for path in ("deities/zeus", "deities/mazu/poems/21", "deities/mazu/poems/x"):
+            assert (await client.call("GET", f"{BASE}/{path}")).status == 422
+
+    at_the_temple(main)
