@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from hasten.cache.policy import CachePolicy
     from hasten.graph.run import Run
     from hasten.model.base import Model
-    from hasten.settings import Settings
+    from hasten.settings import Settings, UpstreamSettings
     from hasten.store.base import ByteStore
     from hasten.store.sql import Tables
     from hasten.trace.event import RunEvent, RunRecord
@@ -79,6 +79,16 @@ def real_model(settings: Settings) -> Model:
         model=settings.model,
     )
     return build_chain(wire, ChainPolicy(concurrency=settings.model_concurrency))
+
+
+def upstream_model(upstream: UpstreamSettings, api_key: str) -> Model:
+    """Return the model that asks one of the gateway's upstreams, inside its chain."""
+    if upstream.protocol == "simulated":
+        return build_chain(SimulatedModel(), ChainPolicy())
+    from hasten.model.openai import OpenAIModel
+
+    wire = OpenAIModel(base_url=upstream.base_url, api_key=api_key, model=upstream.name)
+    return build_chain(wire, ChainPolicy())
 
 
 def start_run(

@@ -19,6 +19,8 @@ from hasten.serve.cache import router as cache_router
 from hasten.serve.console import add_console
 from hasten.serve.docs import add_docs
 from hasten.serve.feedback import router as feedback_router
+from hasten.serve.gateway.door import GatewayDoor
+from hasten.serve.gateway.gateway import Gateway
 from hasten.serve.guard import Guard
 from hasten.serve.health import router as health_router
 from hasten.serve.metrics import RequestCounts
@@ -47,9 +49,12 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = app.state.runtime = await Runtime.open(settings, served)
         runtime.keep_house()
+        gateway = app.state.gateway = Gateway(runtime)
+        gateway.start()
         try:
             yield
         finally:
+            await gateway.close()
             await runtime.close()
 
     app = FastAPI(
@@ -70,7 +75,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     add_apps(app, served)
     add_console(app)
     add_docs(app)
-    return Guard(app, settings)
+    return GatewayDoor(app, Guard(app, settings), lambda: app.state.gateway)
 
 
 def _version() -> str:

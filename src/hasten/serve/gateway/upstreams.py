@@ -12,7 +12,7 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hasten.errors import SettingsError
 from hasten.serve.gateway.forward import Forwarder
@@ -39,6 +39,7 @@ class Upstream:
     """One upstream. ``debt`` is what it was given of late, by weight; the least indebted is next.
 
     ``model`` answers for it where its protocol is not the caller's; it is made at first use.
+    ``listed`` is what it last said of its models.
     """
 
     settings: UpstreamSettings
@@ -47,6 +48,8 @@ class Upstream:
     debt: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
     model: Model | None = None
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    listed_until_s: float = 0.0
     _forwarder: Forwarder | None = None
 
     @property
@@ -139,6 +142,11 @@ class Upstreams:
             for one in group:
                 one.debt -= least
         return found
+
+    def maker(self, model: str, protocol: str) -> str:
+        """Return who may answer for ``model``, as part of a key: addresses and protocols."""
+        group = self._group(model, protocol)
+        return " ".join(sorted({f"{one.protocol}:{one.settings.base_url}" for one in group}))
 
     def _group(self, model: str, protocol: str) -> tuple[Upstream, ...]:
         asked = (model, protocol)

@@ -55,6 +55,16 @@ class SqlSink:
         rows = [{"run_id": run_id, **msgspec.structs.asdict(span)} for span in spans_]
         await self._store.write(partial(upsert, table=spans, rows=rows))
 
+    async def save_ended(self, ended: Sequence[tuple[RunRecord, Sequence[Span]]]) -> None:
+        """Keep many runs that have ended, with their spans, in one transaction."""
+        lines = [msgspec.structs.asdict(run) for run, _ in ended]
+        rows = [
+            {"run_id": run.run_id, **msgspec.structs.asdict(span)}
+            for run, found in ended
+            for span in found
+        ]
+        await self._store.write(partial(_save_ended, lines=lines, rows=rows))
+
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
         found = await self._rows(select(runs).where(runs.c.run_id == run_id))
@@ -134,6 +144,13 @@ class SqlSink:
 
     async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         return await self._store.read(partial(_fetch, query=query))
+
+
+def _save_ended(
+    connection: Connection, lines: list[dict[str, Any]], rows: list[dict[str, Any]]
+) -> None:
+    upsert(connection, runs, lines)
+    upsert(connection, spans, rows)
 
 
 def _fetch(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,157 @@
+"""What is stored of an answer, and how it is given again: plain or as a stream, with a new id.
+
+Owns the form of a stored answer: the bytes of its plain body behind its id and its
+timestamp, ready to be sent. Leaves the formats of the protocols to ``model/*_wire`` and
+where it lies to ``cache``. Pure.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from hasten.errors import ModelUnavailable
+from hasten.model.base import Chunk, Request, Usage
+from hasten.model.sse import EventReader
+from hasten.model.wire_format import frame
+from hasten.serve.gateway.routes import CHAT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hasten.model.base import Response
+    from hasten.model.wire_format import Asked, Head
+    from hasten.serve.gateway.routes import Route
+
+DONE = "[DONE]"
+"""What ends a stream of chat, and is no JSON."""
+
+_NOTHING = Request(messages=())
+
+TEXT_CHARS = 256
+"""A stored answer is streamed in pieces of so many characters."""
+
+
+class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """A whole answer: ``tail`` is its JSON without the opening brace, its id and its time.
+
+    ``has_new_id`` is false for an answer that the provider keeps under its id, and for
+    one that has none. ``is_whole`` is false for what must not be stored.
+    """
+
+    tail: bytes
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cached_tokens_in: int = 0
+    has_new_id: bool = True
+    is_whole: bool = True
+
+    @property
+    def usage(self) -> Usage:
+        """What it took when it was made."""
+        return Usage(self.tokens_in, self.tokens_out, self.cached_tokens_in)
+
+
+def is_whole(stored: StoredAnswer) -> bool:
+    """Whether an answer may be stored."""
+    return stored.is_whole
+
+
+def stored_answer(
+    route: Route, told: dict[str, Any], response: Response, *, is_kept: bool
+) -> StoredAnswer:
+    """Return what to store of a plain answer; ``is_kept``: the provider keeps it under its id."""
+    has_new_id = bool(route.id_prefix) and not is_kept
+    dropped = {"id", route.time_field} if has_new_id else set()
+    rest = {name: value for name, value in told.items() if name not in dropped}
+    usage = response.usage
+    return StoredAnswer(
+        tail=orjson.dumps(rest)[1:],
+        model=response.model,
+        tokens_in=usage.tokens_in,
+        tokens_out=usage.tokens_out,
+        cached_tokens_in=usage.cached_tokens_in,
+        has_new_id=has_new_id,
+    )
+
+
+def plain_of(route: Route, stored: StoredAnswer, now_s: float) -> bytes:
+    """Return the body of a stored answer, given now."""
+    if not stored.is_whole:
+        return stored.tail
+    if not stored.has_new_id:
+        return b"{" + stored.tail
+    new_id = new_answer_id(route)
+    if route.time_field:
+        return b'{"id":"%b","%b":%d,' % (new_id, route.time_field.encode(), now_s) + stored.tail
+    return b'{"id":"%b",' % new_id + stored.tail
+
+
+def new_answer_id(route: Route) -> bytes:
+    """Return an id nobody has."""
+    return f"{route.id_prefix}{secrets.token_hex(12)}".encode()
+
+
+def stream_of(route: Route, stored: StoredAnswer, asked: Asked, now_s: float) -> bytes:
+    """Return all events of a stored answer, given now as a stream to ``asked``."""
+    wire = route.wire
+    response = whole_response(route, plain_of(route, stored, now_s), stored.model)
+    id_ = response.id or new_answer_id(route).decode()
+    head = route.head(id_, response.model, now_s, is_simulated=response.simulated)
+    writer = wire.EventWriter(head, asked)
+    told: list[bytes] = []
+    if route.wire_name == "openai_wire":
+        if response.parts:
+            return _choices_streamed(response, head, asked)
+        text = response.text
+        for start in range(0, len(text), TEXT_CHARS):
+            told += writer.write(Chunk(text=text[start : start + TEXT_CHARS]))
+    return b"".join([*told, *writer.write(Chunk(response=response))])
+
+
+def _choices_streamed(response: Response, head: Head, asked: Asked) -> bytes:
+    """Return the events of a chat answer that has more to it than text and calls."""
+    told = orjson.loads(orjson.dumps(CHAT.wire.answer_out(response, head)))
+    usage, choices = told.pop("usage", None), told.pop("choices")
+    told["object"] = "chat.completion.chunk"
+    events = []
+    for choice in choices:
+        delta = choice.pop("message")
+        calls = delta.get("tool_calls") or ()
+        if calls:
+            delta["tool_calls"] = [{"index": place, **one} for place, one in enumerate(calls)]
+        reason = choice.pop("finish_reason", None)
+        events.append({**told, "choices": [{**choice, "delta": delta, "finish_reason": None}]})
+        ending = {"index": choice["index"], "delta": {}, "finish_reason": reason}
+        events.append({**told, "choices": [ending]})
+    if asked.wants_usage:
+        events.append({**told, "choices": [], "usage": usage})
+    return b"".join([*map(frame, events), frame(DONE)])
+
+
+def whole_response(route: Route, body: bytes, model: str) -> Response:
+    """Return what a plain body says. Raises ``ModelError`` for one that is no whole answer."""
+    found: Response = route.wire.Reading(_NOTHING, model=model).take_whole(body)
+    return found
+
+
+def streamed_response(route: Route, pieces: Sequence[bytes], model: str) -> Response:
+    """Return what a stream's bytes add up to. Raises ``ModelError`` if they are no whole answer."""
+    reading, events = route.wire.Reading(_NOTHING, model=model), EventReader()
+    try:
+        told = events.feed(b"".join(pieces))
+        for data in told:
+            if data != DONE:
+                reading.take(data)
+    except ValueError as error:
+        message = f"{model} sent something that is no event stream: {error}"
+        raise ModelUnavailable(message, model=model) from error
+    if not (DONE in told if route is CHAT else reading.is_done):
+        message = f"{model} ended its stream before it had finished its answer"
+        raise ModelUnavailable(message, model=model)
+    found: Response = reading.response()
+    return found
