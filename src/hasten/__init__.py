@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hasten.model.simulated import SimProfile
     from hasten.model.structured import parse
     from hasten.model.text import write
+    from hasten.quality.experiment import Experiment
     from hasten.quality.target import Target
     from hasten.serve.context import AppContext
     from hasten.store.sql.tables import Tables
@@ -35,6 +36,7 @@ __all__ = [
     "Caller",
     "Chunk",
     "Clock",
+    "Experiment",
     "Freshness",
     "Graph",
     "HastenError",
@@ -63,6 +65,7 @@ _HOMES = {
     "Caller": "hasten.caller",
     "Chunk": "hasten.model.base",
     "Clock": "hasten.clock",
+    "Experiment": "hasten.quality.experiment",
     "Freshness": "hasten.graph.freshness",
     "Graph": "hasten.graph.graph",
     "HastenError": "hasten.errors",

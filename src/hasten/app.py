@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hasten.graph.graph import Graph
     from hasten.model.base import Model
     from hasten.model.simulated import SimProfile
+    from hasten.quality.experiment import Experiment
     from hasten.quality.target import Target
     from hasten.store.sql import SqlStore, Tables
     from hasten.trace.event import RunEvent
@@ -93,7 +94,8 @@ class App:
     ``/apps/<name>``, and ``page.css`` is loaded with it; without it that page is made
     from the inputs. ``log`` is told every event of its runs and returns the
     lines to write to the log. ``targets`` are the figures it states, which
-    ``hasten check`` and ``hasten race`` measure.
+    ``hasten check`` and ``hasten race`` measure, ``experiments`` the comparisons that
+    ``hasten check`` makes.
     """
 
     name: str
@@ -117,6 +119,7 @@ class App:
     page: Path | None = None
     log: Callable[[RunEvent], Iterable[str]] | None = None
     targets: tuple[Target, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ``SettingsError`` for a manifest that cannot be put to work."""

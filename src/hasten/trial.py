@@ -16,7 +16,7 @@ import statistics
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hasten import virtual
 from hasten.cache.cache import Cache
@@ -24,6 +24,9 @@ from hasten.caller import Caller
 from hasten.clock import current_clock
 from hasten.errors import HastenError, InvalidInput, NotFound
 from hasten.graph.outcome import RunOptions
+from hasten.quality.answer import answer_of
+from hasten.quality.experiment import conclude
+from hasten.quality.judge import judge
 from hasten.quality.target import reading
 from hasten.settings import load_settings
 from hasten.wire import Runtime, simulated_model, start_run
@@ -35,8 +38,13 @@ if TYPE_CHECKING:
     from hasten.clock import Clock
     from hasten.graph.outcome import Outcome
     from hasten.model.base import Model
+    from hasten.quality.answer import Answer
+    from hasten.quality.experiment import Experiment, ExperimentResult
+    from hasten.quality.judge import Judged
     from hasten.quality.target import Reading, Target
     from hasten.store.sql import Tables
+
+T = TypeVar("T")
 
 BASELINE = "baseline"
 TENANT = "trial"
@@ -101,6 +109,27 @@ class Trial(ABC):
             raise HastenError(message)
         return outcome.record.duration_s
 
+    async def compare(self, experiment: Experiment) -> ExperimentResult:
+        """Return what an experiment shows by its checks alone."""
+        return conclude(self.app.name, experiment, await self.pairs(experiment))
+
+    async def pairs(self, experiment: Experiment) -> list[tuple[Answer, Answer]]:
+        """Answer the experiment's inputs in both arms; each has a fresh cache and tables.
+
+        In virtual time only.
+        """
+        if not experiment.inputs:
+            message = f"experiment {experiment.name!r} has no inputs"
+            raise HastenError(message)
+        before = await self._answers(experiment, experiment.baseline)
+        after = await self._answers(experiment, experiment.variant)
+        return list(zip(before, after, strict=True))
+
+    async def _answers(self, experiment: Experiment, arm: Mapping[str, Any]) -> list[Answer]:
+        options = {name: value for name, value in arm.items() if name != "changes"}
+        fresh = await self._fresh(dataclasses.replace(self.app, **arm.get("changes", {})))
+        return [answer_of(await fresh.run(one, **options)) for one in experiment.inputs]
+
     async def median_s(self, work: Callable[[], Awaitable[object]], times: int = TIMES) -> float:
         """Return the median of how long ``work`` takes on the trial's clock, done so often."""
         took_s = []
@@ -111,6 +140,10 @@ class Trial(ABC):
         return statistics.median(took_s)
 
     @abstractmethod
+    async def _fresh(self, app: App) -> Trial:
+        """Return a trial of ``app`` that remembers nothing."""
+
+    @abstractmethod
     async def _run(
         self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
     ) -> Outcome:
@@ -119,6 +152,10 @@ class Trial(ABC):
 
 class VirtualTrial(Trial):
     """A trial inside ``virtual.run``."""
+
+    async def _fresh(self, app: App) -> Trial:
+        model = simulated_model(app)
+        return VirtualTrial(app, self.mode, Cache(), model, await app.open_tables(None))
 
     async def _run(
         self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
@@ -145,6 +182,10 @@ class RealTrial(Trial):
         super().__init__(app, mode, runtime.cache, runtime.model(app), runtime.tables[app.name])
         self.runtime = runtime
 
+    async def _fresh(self, app: App) -> Trial:
+        message = f"experiments of {app.name!r} run on the virtual clock"
+        raise HastenError(message)
+
     async def _run(
         self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
     ) -> Outcome:
@@ -153,15 +194,14 @@ class RealTrial(Trial):
 
 
 def try_virtually(
-    app: App, measure: Callable[[Trial], Awaitable[float]], mode: str, *, seed: int = 0
-) -> float:
+    app: App, measure: Callable[[Trial], Awaitable[T]], mode: str, *, seed: int = 0
+) -> T:
     """Return what ``measure`` makes of a fresh virtual trial."""
 
-    async def main() -> float:
-        model = simulated_model(app)
+    async def main() -> T:
         async with Cache() as cache:
             tables = await app.open_tables(None)
-            return await measure(VirtualTrial(app, mode, cache, model, tables))
+            return await measure(VirtualTrial(app, mode, cache, simulated_model(app), tables))
 
     return virtual.run(main(), seed=seed)
 
@@ -212,6 +252,27 @@ def measure_targets(
             tell(target)
             found.append(measure_target(app, target))
     return found
+
+
+def measure_experiment(
+    app: App, experiment: Experiment, judge_by: Callable[[], Model] | None = None
+) -> ExperimentResult:
+    """Make an experiment in virtual time; ``judge_by`` makes the judge, asked on the real clock.
+
+    Raises what a run or the judge raises.
+    """
+    pairs = try_virtually(app, lambda trial: trial.pairs(experiment), app.default_mode)
+
+    async def judged(make: Callable[[], Model]) -> list[Judged]:
+        model = make()
+        try:
+            return [await judge(model, *pair) for pair in pairs]
+        finally:
+            await model.close()
+
+    if judge_by is None or not experiment.is_judged:
+        return conclude(app.name, experiment, pairs)
+    return conclude(app.name, experiment, pairs, asyncio.run(judged(judge_by)))
 
 
 def sample_of(app: App, name: str = "") -> dict[str, Any]:

@@ -463,6 +463,7 @@ def test_an_answer_is_rated_and_made_anew(page: Page) -> None:
     page.get_by_role("button", name="Like the answer", exact=True).click()
     page.get_by_text("Noted").first.wait_for()
     before = page.url
+    page.get_by_role("tab", name="Answer").click()
     page.get_by_role("button", name="Regenerate the part answer").click()
     page.wait_for_function(f"location.href !== {before!r}")
     finish(page)

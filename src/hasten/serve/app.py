@@ -26,6 +26,7 @@ from hasten.serve.health import router as health_router
 from hasten.serve.metrics import RequestCounts
 from hasten.serve.metrics import router as metrics_router
 from hasten.serve.problems import add_problems
+from hasten.serve.quality import router as quality_router
 from hasten.serve.runs import router as runs_router
 from hasten.wire import Runtime
 
@@ -70,7 +71,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     app.add_middleware(RequestCounts, counts=app.state.request_counts)
     add_problems(app)
     routers = (apps_router, runs_router, feedback_router, cache_router, health_router)
-    for router in (*routers, metrics_router):
+    for router in (*routers, quality_router, metrics_router):
         app.include_router(router)
     add_apps(app, served)
     add_console(app)
