@@ -100,7 +100,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias=_named("log_level"), description="What the log lines start at."
     )
-    model: str = Field("", description="Model to ask; empty means the simulated one.")
+    model: str = Field(
+        "",
+        description=(
+            "Model to ask: a name, or `anthropic/`, `gemini/` or `responses/` and a name; "
+            "empty means the simulated one."
+        ),
+    )
     openai_base_url: str = Field(
         "https://api.openai.com/v1",
         validation_alias=_named("openai_base_url"),
@@ -114,17 +120,22 @@ class Settings(BaseSettings):
     anthropic_base_url: str = Field(
         "https://api.anthropic.com",
         validation_alias=_named("anthropic_base_url"),
-        description="The gateway's upstream for claude-*, once there is a key.",
+        description="Where anthropic/… is asked, and the gateway's upstream for claude-*.",
     )
     anthropic_api_key: SecretStr = Field(
         SecretStr(""),
         validation_alias=_named("anthropic_api_key"),
         description="Its key.",
     )
+    gemini_base_url: str = Field(
+        "https://generativelanguage.googleapis.com/v1beta",
+        validation_alias=_named("gemini_base_url"),
+        description="Where gemini/… is asked, and the gateway's upstream for gemini-*.",
+    )
     gemini_api_key: SecretStr = Field(
         SecretStr(""),
         validation_alias=_named("gemini_api_key"),
-        description="The key of Gemini, the gateway's upstream for gemini-*.",
+        description="Its key.",
     )
     upstreams: tuple[UpstreamSettings, ...] = Field(
         (), description="The gateway's upstreams, in place of those the keys above make."

@@ -23,6 +23,7 @@ from hasten.clock import Clock, current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
 from hasten.model.chain import ChainPolicy, build_chain
+from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimulatedModel
 from hasten.quality.feedback import FeedbackStore
 from hasten.quality.results import ResultStore
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from hasten.cache.policy import CachePolicy
     from hasten.graph.run import Run
     from hasten.model.base import Model
+    from hasten.model.http import WireModel
     from hasten.settings import Settings, UpstreamSettings
     from hasten.store.base import ByteStore
     from hasten.store.sql import Tables
@@ -69,25 +71,40 @@ def simulated_model(app: App) -> Model:
     return build_chain(SimulatedModel(app.profile), ChainPolicy())
 
 
-def real_model(settings: Settings) -> Model:
-    """Return the model that the settings name, inside its chain. Raises ``SettingsError``."""
-    from hasten.model.openai import OpenAIModel
+def real_wire(settings: Settings) -> WireModel:
+    """Return what asks the provider that the settings name."""
+    protocol, model = named(settings.model)
+    providers = {
+        "openai": (settings.openai_base_url, settings.openai_api_key),
+        "responses": (settings.openai_base_url, settings.openai_api_key),
+        "anthropic": (settings.anthropic_base_url, settings.anthropic_api_key),
+        "gemini": (settings.gemini_base_url, settings.gemini_api_key),
+    }
+    base_url, key = providers[protocol]
+    return provider_model(protocol, base_url=base_url, model=model, api_key=key.get_secret_value())
 
-    wire = OpenAIModel(
-        base_url=settings.openai_base_url,
-        api_key=settings.openai_api_key.get_secret_value(),
-        model=settings.model,
-    )
-    return build_chain(wire, ChainPolicy(concurrency=settings.model_concurrency))
+
+def real_model(settings: Settings) -> Model:
+    """Return the model that the settings name, inside its chain."""
+    return build_chain(real_wire(settings), ChainPolicy(concurrency=settings.model_concurrency))
 
 
 def upstream_model(upstream: UpstreamSettings, api_key: str) -> Model:
     """Return the model that asks one of the gateway's upstreams, inside its chain."""
     if upstream.protocol == "simulated":
         return build_chain(SimulatedModel(), ChainPolicy())
-    from hasten.model.openai import OpenAIModel
+    from hasten.model.http import Deadlines, Endpoint
 
-    wire = OpenAIModel(base_url=upstream.base_url, api_key=api_key, model=upstream.name)
+    within = Deadlines(
+        connect_s=upstream.connect_s, read_s=upstream.read_s, total_s=upstream.total_s
+    )
+    wire = provider_model(
+        upstream.protocol,
+        base_url=upstream.base_url,
+        model=upstream.name,
+        api_key=api_key,
+        endpoint=Endpoint(deadlines=within),
+    )
     return build_chain(wire, ChainPolicy())
 
 

@@ -6,6 +6,8 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from hasten.cli import doctor
 from hasten.serve import create_app
 from hasten.serve.sim import create_sim_app
@@ -15,8 +17,6 @@ from hasten.testing.http import serving
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     from tests.cli.conftest import Said
 
@@ -110,13 +110,19 @@ def test_a_stranger_on_the_port(
     assert "choose another --port" in checks(said)["port"][1]
 
 
-def test_a_model_that_answers(hasten: Callable[..., Said], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("protocol", ["", "anthropic/", "gemini/"])
+def test_a_model_that_answers(
+    hasten: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
     """An endpoint is asked for its models; that is enough."""
     monkeypatch.setenv("HASTEN_PORT", "0")
-    monkeypatch.setenv("HASTEN_MODEL", "m")
+    monkeypatch.setenv("HASTEN_MODEL", f"{protocol}m")
 
     def call(port: str) -> Said:
-        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+        root = f"http://127.0.0.1:{port}"
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{root}/v1")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", root)
+        monkeypatch.setenv("GEMINI_BASE_URL", f"{root}/v1beta")
         return hasten("doctor", "--json")
 
     said = beside(serving(create_sim_app()), call)

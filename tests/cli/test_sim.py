@@ -70,13 +70,18 @@ def most_at_once(spans: list[dict[str, Any]]) -> int:
     return most
 
 
+@pytest.mark.parametrize("protocol", ["", "responses/", "anthropic/", "gemini/"])
 def test_a_whole_application_runs_against_it(
-    base_url: str, hasten: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+    base_url: str, hasten: Callable[..., Said], monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
     """Every call goes over the wire, never more at once than allowed; it says it is simulated."""
+    root = base_url.removesuffix("/v1")
     monkeypatch.setenv("OPENAI_BASE_URL", base_url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", root)
+    monkeypatch.setenv("GEMINI_BASE_URL", f"{root}/v1beta")
     monkeypatch.setenv("HASTEN_MODEL_CONCURRENCY", str(AT_ONCE))
-    said = hasten("run", "discovery", "--clock", "real", "--model", "sim-discovery", "--json")
+    model = f"{protocol}sim-discovery"
+    said = hasten("run", "discovery", "--clock", "real", "--model", model, "--json")
     assert (said.code, said.err) == (0, "")
     race = said.json
     (run,) = race["runs"]

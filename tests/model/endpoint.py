@@ -41,12 +41,13 @@ class RawEndpoint:
     """Answers each request with ``parts``, one after the other; a number is a pause in seconds.
 
     Then it closes the connection, unless the parts ended as a chunked body does.
-    ``bodies`` are the requests' bodies as they came. ``has_left`` is set when a
+    ``heads`` and ``bodies`` are the requests' as they came. ``has_left`` is set when a
     client closes its connection before all parts were sent.
     """
 
     def __init__(self, parts: tuple[bytes | float, ...]) -> None:
         self._parts = parts
+        self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         self.connections = 0
         self.has_left = asyncio.Event()
@@ -77,6 +78,7 @@ class RawEndpoint:
                 return False
             head += line
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        self.heads.append(head)
         self.bodies.append(await reader.readexactly(length))
         return True
 

@@ -24,7 +24,7 @@ VERBS = {
     "analyze": "Say where the time goes, over past runs.",
     "export": "Write a run's trace for Perfetto or speedscope.",
     "bench": "Run a benchmark side by side with its peers (from a checkout).",
-    "sim": "Serve the simulated model as an OpenAI-compatible endpoint.",
+    "sim": "Serve the simulated model as OpenAI, Anthropic and Gemini would.",
     "cache": "See and steer what is reused.",
     "erase": "Delete all that is kept of one person.",
     "keys": "Create, list and revoke the keys that callers show.",

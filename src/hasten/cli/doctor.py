@@ -29,6 +29,12 @@ EXTRAS = {"server": ("granian", "fastapi", "uvloop"), "postgres": ("asyncpg",), 
 MARKS = {"ok": "[green]ok[/green]", "missing": "[yellow]–[/yellow]", "failed": "[red]no[/red]"}
 ANSWER_WITHIN_S = 5.0
 KEY_REFUSED = {401, 403}
+KEY_NAMES = {
+    "openai": "OPENAI_API_KEY",
+    "responses": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+}
 
 
 class Check(NamedTuple):
@@ -124,13 +130,17 @@ def _model(settings: Settings) -> str:
     """Ask the endpoint for its list of models: any answer but a refused key will do."""
     if settings.is_simulated:
         return "simulated: needs nothing"
-    key = settings.openai_api_key.get_secret_value()
-    url = f"{settings.openai_base_url.rstrip('/')}/models"
-    status, _ = asyncio.run(_get(url, {"Authorization": f"Bearer {key}"} if key else {}))
+    from hasten.model.providers import named
+    from hasten.wire import real_wire
+
+    wire = real_wire(settings)
+    url = wire.listing_url
+    status, _ = asyncio.run(_get(url, wire.headers))
     if status in KEY_REFUSED:
-        message = f"{url} refuses the key ({status}): set OPENAI_API_KEY"
+        name = KEY_NAMES[named(settings.model).protocol]
+        message = f"{url} refuses the key ({status}): set {name}"
         raise HastenError(message)
-    return f"{settings.model} at {settings.openai_base_url}"
+    return f"{wire.name} at {url.removesuffix('/models')}"
 
 
 def _port(settings: Settings) -> str:

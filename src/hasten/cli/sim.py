@@ -1,4 +1,4 @@
-"""``hasten sim``: the simulated model as an OpenAI-compatible endpoint on this machine."""
+"""``hasten sim``: the simulated model in the protocols of the providers, on this machine."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def sim(
     """Answer until interrupted."""
     profile = pick_app(find_apps(), app).profile
     port = free_port(LOOPBACK, port)
+    url = url_of(LOOPBACK, port)
     ready = (
-        f"[bold]Simulated model[/bold] {profile.name}, profile of {app}\n"
-        f"[dim]OPENAI_BASE_URL={url_of(LOOPBACK, port)}/v1 "
-        f"hasten run {app} --model {profile.name}[/dim]"
+        f"[bold]Simulated model[/bold] {profile.name}, profile of {app}; "
+        f"ANTHROPIC_BASE_URL={url} GEMINI_BASE_URL={url}/v1beta\n"
+        f"[dim]OPENAI_BASE_URL={url}/v1 hasten run {app} --model {profile.name}[/dim]"
     )
     listen(functools.partial(_load, profile, speed), LOOPBACK, port, ready)
 

@@ -28,6 +28,11 @@ class _Count(msgspec.Struct):
 class AnthropicModel(WireModel):
     """Asks the endpoint at ``base_url`` (``https://host``, without ``/v1``) for ``model``."""
 
+    @property
+    def listing_url(self) -> str:
+        """Where the provider lists its models."""
+        return f"{self._base_url}/v1/models"
+
     def _sign(self, api_key: str) -> dict[str, str]:
         return {"x-api-key": api_key}
 

@@ -154,7 +154,10 @@ class Connections:
 
 
 class WireModel(Model):
-    """A model behind HTTP at ``base_url``; a subclass says what its protocol looks like."""
+    """A model behind HTTP at ``base_url``; a subclass says what its protocol looks like.
+
+    ``headers``, the key among them, go with every call.
+    """
 
     def __init__(
         self, *, base_url: str, model: str, api_key: str = "", endpoint: Endpoint | None = None
@@ -163,13 +166,18 @@ class WireModel(Model):
         self._model = model
         self._endpoint = endpoint or Endpoint()
         signed = self._sign(api_key) if api_key else {}
-        headers = {**self._headers(), **signed, **self._endpoint.headers}
-        self._connections = Connections(model, headers, self._endpoint.deadlines)
+        self.headers = {**self._headers(), **signed, **self._endpoint.headers}
+        self._connections = Connections(model, self.headers, self._endpoint.deadlines)
 
     @property
     def name(self) -> str:
         """Who answers when a request names no model."""
         return self._model
+
+    @property
+    def listing_url(self) -> str:
+        """Where the provider lists its models: who asks there learns whether a key is good."""
+        return f"{self._base_url}/models"
 
     @abstractmethod
     def _sign(self, api_key: str) -> dict[str, str]:

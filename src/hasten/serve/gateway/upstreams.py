@@ -194,7 +194,12 @@ def upstreams_of(settings: Settings) -> Upstreams:
         )
         found.append(Upstream(claude, key))
     if key := settings.gemini_api_key.get_secret_value():
-        gemini = UpstreamSettings(name="gemini", protocol="gemini", models=("gemini-*",))
+        gemini = UpstreamSettings(
+            name="gemini",
+            protocol="gemini",
+            base_url=settings.gemini_base_url,
+            models=("gemini-*",),
+        )
         found.append(Upstream(gemini, key))
     return Upstreams(found or [Upstream(UpstreamSettings(name="sim", protocol="simulated"))])
 
