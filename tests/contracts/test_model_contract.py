@@ -9,12 +9,21 @@ import msgspec
 import pytest
 
 from hasten import virtual
+from hasten.cache.cache import Cache
 from hasten.errors import ModelUnavailable
 from hasten.model.anthropic import AnthropicModel
+from hasten.model.batched import BatchPolicy
+from hasten.model.cached import ResponsePolicy
+from hasten.model.cascade import CascadePolicy
 from hasten.model.chain import ChainPolicy, build_chain
 from hasten.model.gemini import GeminiModel
+from hasten.model.hedged import HedgePolicy
+from hasten.model.limit import LimitPolicy
 from hasten.model.openai import OpenAIModel, ResponsesModel
+from hasten.model.pooled import PoolMember
+from hasten.model.prompt import CompactPolicy
 from hasten.model.simulated import SimProfile, SimulatedModel
+from hasten.model.tasked import TaskPolicy
 from hasten.serve.sim import create_sim_app
 from hasten.testing.faults import FaultyModel, slow
 from hasten.testing.http import serving
@@ -60,6 +69,45 @@ def test_chain(clause: Clause) -> None:
     """Retried, limited, traced and slow: wrappers take nothing away."""
     wire = FaultyModel(SimulatedModel(), slow(0.5))
     virtual.run(clause(build_chain(wire, ChainPolicy(concurrency=2))))
+
+
+EACH: dict[str, ChainPolicy] = {
+    "cached": ChainPolicy(cache=ResponsePolicy()),
+    "structured": ChainPolicy(repair_tokens=4_000),
+    "cascade": ChainPolicy(cascade=CascadePolicy(small="sim-small")),
+    "compacted": ChainPolicy(compact=CompactPolicy(context_tokens=200)),
+    "fallback": ChainPolicy(fallbacks=("sim-other",)),
+    "hedged": ChainPolicy(hedge=HedgePolicy(after_s=0.1, share=1.0)),
+    "batched": ChainPolicy(batch=BatchPolicy(size=3)),
+    "limited": ChainPolicy(limit=LimitPolicy(concurrency=2)),
+    "tasked": ChainPolicy(tasks={"": TaskPolicy(model="sim-small")}),
+}
+"""One policy for each wrapper; the last test has them all."""
+
+
+@every_clause
+@pytest.mark.parametrize("name", [*EACH, "all"])
+def test_every_wrapper(clause: Clause, name: str) -> None:
+    """Each by itself around the simulated model, and all of them together."""
+    policy = EACH.get(name) or ChainPolicy(
+        cache=ResponsePolicy(),
+        repair_tokens=4_000,
+        cascade=CascadePolicy(small="sim-small"),
+        compact=CompactPolicy(),
+        fallbacks=("sim-other",),
+        hedge=HedgePolicy(after_s=0.1, share=1.0),
+        batch=BatchPolicy(),
+        limit=LimitPolicy(),
+        concurrency=8,
+        tasks={"": TaskPolicy(temperature=0.2)},
+    )
+
+    async def main() -> None:
+        async with Cache() as cache:
+            keys = [PoolMember(SimulatedModel())] if name == "all" else []
+            await clause(build_chain(SimulatedModel(), policy, cache=cache, keys=keys))
+
+    virtual.run(main())
 
 
 WIRES: dict[str, tuple[type[WireModel], str]] = {

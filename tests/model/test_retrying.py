@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 
 import pytest
@@ -149,3 +150,22 @@ def test_waits_spread_over_their_whole_range() -> None:
     waits = [policy.wait_s(Request.ask(str(number)), 1, error) for number in range(200)]
     assert min(waits) < 0.1
     assert max(waits) > 0.9
+
+
+def test_all_calls_together_retry_a_fifth_of_their_number_and_three() -> None:
+    """An endpoint that is down gets 1.2 times its traffic, not three times; then it is news."""
+
+    async def main() -> tuple[int, int]:
+        wire = FakeModel(ModelUnavailable("down"))
+        model = RetryingModel(wire)
+        results = await asyncio.gather(
+            *(model.complete(ASK) for _ in range(100)), return_exceptions=True
+        )
+        assert all(isinstance(one, ModelUnavailable) for one in results)
+        down = len(wire.requests)
+        await current_clock().sleep(120.0)
+        with pytest.raises(ModelUnavailable):
+            await model.complete(ASK)
+        return down, len(wire.requests) - down
+
+    assert virtual.run(main()) == (120, 3)

@@ -1,8 +1,10 @@
 """Try again what may be tried again: the only place where provider calls are repeated.
 
 Owns when and how long to wait (full jitter, after Brooker, "Exponential
-Backoff and Jitter", AWS 2015; ``Retry-After`` is obeyed). Leaves what is
-retryable to ``errors``. ``chain`` puts it outermost, so that nobody holds a
+Backoff and Jitter", AWS 2015; ``Retry-After`` is obeyed), and how many retries all
+calls together may take (Google, "Site Reliability Engineering", chapter 21: an
+endpoint in trouble must not get a multiple of its traffic). Leaves what is
+retryable to ``errors``. ``chain`` puts it outside the limit, so that nobody holds a
 slot while waiting.
 """
 
@@ -11,10 +13,12 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from hasten.clock import current_clock
+from hasten.clock import Clock, current_clock
 from hasten.errors import ModelError, RateLimited
 from hasten.model.base import Model
+from hasten.model.budget import CallBudget
 from hasten.model.draw import digest_of, draw
 from hasten.trace.recorder import span
 
@@ -32,6 +36,9 @@ class RetryPolicy:
     waiting between them. The wait before a retry is drawn between 0 and
     ``base_s`` doubled for each failure so far, up to ``cap_s``; from ``seed``
     and the request, so that a run can be repeated.
+
+    All calls of the last ``window_s`` together may take ``share`` of their number in
+    retries, and ``floor`` in any case.
     """
 
     attempts: int = 3
@@ -39,6 +46,9 @@ class RetryPolicy:
     cap_s: float = 8.0
     budget_s: float = 30.0
     seed: int = 0
+    share: float = 0.2
+    floor: int = 3
+    window_s: float = 60.0
 
     def wait_s(self, request: Request, failures: int, error: ModelError) -> float:
         """Return the seconds to wait after the ``failures``-th failure, which was ``error``."""
@@ -52,12 +62,14 @@ class RetryingModel(Model):
     """Repeats calls of ``inner`` that failed with a retryable error.
 
     A stream is repeated only until its first chunk: what was said cannot be
-    taken back. Raises the last error when attempts or budget are used up.
+    taken back. Raises the last error when attempts, patience or the budget of all
+    calls are used up.
     """
 
     def __init__(self, inner: Model, policy: RetryPolicy | None = None) -> None:
         self._inner = inner
         self._policy = policy or RetryPolicy()
+        self._budgets: WeakKeyDictionary[Clock, CallBudget] = WeakKeyDictionary()
 
     @property
     def name(self) -> str:
@@ -67,6 +79,7 @@ class RetryingModel(Model):
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from the first attempt that gives a piece."""
         failures, waited_s = 0, 0.0
+        self._budget().note_call(current_clock().monotonic())
         while True:
             has_begun = False
             try:
@@ -85,6 +98,7 @@ class RetryingModel(Model):
     async def complete(self, request: Request) -> Response:
         """Answer whole, from the first attempt that does."""
         failures, waited_s = 0, 0.0
+        self._budget().note_call(current_clock().monotonic())
         while True:
             try:
                 return await self._inner.complete(request)
@@ -96,6 +110,15 @@ class RetryingModel(Model):
         """Close what is retried."""
         await self._inner.close()
 
+    def _budget(self) -> CallBudget:
+        clock = current_clock()
+        found = self._budgets.get(clock)
+        if found is None:
+            found = self._budgets[clock] = CallBudget(
+                share=self._policy.share, floor=self._policy.floor, window_s=self._policy.window_s
+            )
+        return found
+
     async def _wait(
         self, request: Request, failures: int, waited_s: float, error: ModelError
     ) -> float:
@@ -103,7 +126,8 @@ class RetryingModel(Model):
         if not error.retryable or failures >= self._policy.attempts:
             raise error
         wait_s = self._policy.wait_s(request, failures, error)
-        if waited_s + wait_s > self._policy.budget_s:
+        is_patient = waited_s + wait_s <= self._policy.budget_s
+        if not is_patient or not self._budget().take(current_clock().monotonic()):
             raise error
         with span("queue", f"retry of {self.name}", failures=failures, after=error.code):
             await current_clock().sleep(wait_s)

@@ -1,30 +1,37 @@
-"""Answers as checked Pydantic values: asked for, found in the text, validated, repaired.
+"""Answers in the form that was asked for: found in the text, validated, repaired.
 
-Owns the schema that is asked for, finding JSON in what came back, and the
-repair. Leaves what a valid value is to Pydantic. Steps of applications call
-``parse``; no other error about an answer's form reaches them than
-``InvalidOutput``.
+Owns finding JSON in what came back, and the repair. Leaves what a valid value is to
+Pydantic (``parse``, which steps of applications call) or to the JSON Schema of the
+request (``StructuredModel``, which ``chain`` puts in, so that what is reused is valid).
+No other error about an answer's form leaves here than ``InvalidOutput``.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+import orjson
 from pydantic import BaseModel, ValidationError
 
 from hasten.errors import InvalidOutput
-from hasten.model.base import Message, Usage, count_tokens
+from hasten.model.base import Chunk, Message, Model, Usage, count_tokens
+from hasten.trace.recorder import emit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from hasten.model.base import Model, Request, Response
+    from jsonschema_rs import Validator
+
+    from hasten.model.base import Request, Response
 
 T = TypeVar("T", bound=BaseModel)
+V = TypeVar("V")
 
 REPAIR_TOKENS = 4_000
 """How many tokens, in and out, may be spent on repairing one answer."""
@@ -37,14 +44,14 @@ _SPARE = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed(Generic[T]):
+class Parsed(Generic[V]):
     """A checked answer.
 
     ``response`` is the one that was valid, ``usage`` what all calls took
     together, and ``repair_usage`` the part of it that went into ``repairs``.
     """
 
-    value: T
+    value: V
     response: Response
     usage: Usage
     repair_usage: Usage
@@ -62,21 +69,138 @@ async def parse(
     model raises.
     """
     request = msgspec.structs.replace(request, schema=as_type.model_json_schema())
+    return await _checked(model, request, lambda one: read(one.text, as_type), repair_tokens)
+
+
+class StructuredModel(Model):
+    """Checks the answers of ``inner`` to requests with a schema, and has them repaired.
+
+    An answer's text is then the JSON alone, its usage that of all calls it took. Since
+    only a whole answer can be checked, a stream of one comes in one piece. ``repairs``
+    counts the further calls, ``repair_usage`` their tokens. An answer that was cut at
+    ``max_tokens`` is not repaired: there is no more room for the next one. Raises
+    ``InvalidOutput`` when the budget of a call is spent.
+    """
+
+    def __init__(self, inner: Model, repair_tokens: int = REPAIR_TOKENS) -> None:
+        self._inner = inner
+        self._repair_tokens = repair_tokens
+        self.repairs = 0
+        self.repair_usage = Usage()
+
+    @property
+    def name(self) -> str:
+        """Who answers when a request names no model."""
+        return self._inner.name
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Answer piece by piece; in one piece if it has to be checked."""
+        if request.schema is None:
+            async with aclosing(self._inner.stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        response = await self.complete(request)
+        if response.text:
+            yield Chunk(text=response.text)
+        yield Chunk(response=response)
+
+    async def complete(self, request: Request) -> Response:
+        """Answer whole, checked against the schema of the request."""
+        schema = request.schema
+        if schema is None:
+            return await self._inner.complete(request)
+
+        def form_of(response: Response) -> str:
+            return response.text if response.tool_calls else check(response.text, schema)
+
+        parsed = await _checked(self._inner, request, form_of, self._repair_tokens)
+        if parsed.repairs:
+            self.repairs += parsed.repairs
+            self.repair_usage = _add(self.repair_usage, parsed.repair_usage)
+            spent = parsed.repair_usage
+            tokens = {"tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
+            emit("model.repaired", model=parsed.response.model, repairs=parsed.repairs, **tokens)
+        return msgspec.structs.replace(parsed.response, text=parsed.value, usage=parsed.usage)
+
+    async def close(self) -> None:
+        """Close what is checked."""
+        await self._inner.close()
+
+
+async def _checked(
+    model: Model, request: Request, reader: Callable[[Response], V], repair_tokens: int
+) -> Parsed[V]:
+    """Ask until ``reader`` takes the answer; raise ``InvalidOutput`` when the budget is spent."""
     response = await model.complete(request)
     first, spent, repairs = response.usage, Usage(), 0
     while True:
         try:
-            value = read(response.text, as_type)
+            value = reader(response)
             return Parsed(value, response, _add(first, spent), spent, repairs)
         except InvalidOutput as error:
             left = repair_tokens - spent.tokens_in - spent.tokens_out
-            repair = _repair(request, response.text, str(error), left)
+            repair = None
+            if response.finish_reason != "length":
+                repair = _repair(request, response.text, str(error), left)
             if repair is None:
-                message = f"{error} (after {repairs} repairs, {left} tokens left for another)"
+                why = f"after {repairs} repairs, {left} tokens left for another"
+                if response.finish_reason == "length":
+                    why = f"it was cut at max_tokens={request.max_tokens}"
+                message = f"{error} ({why})"
                 raise InvalidOutput(message, model=response.model, text=response.text) from error
         response = await model.complete(repair)
         spent = _add(spent, response.usage)
         repairs += 1
+
+
+def check(text: str, schema: dict[str, Any]) -> str:
+    """Return the JSON in ``text`` that satisfies ``schema``, as it stands there.
+
+    Raises ``InvalidOutput`` that says what is wrong with the likeliest candidate. A
+    schema that cannot be read asks for nothing that could be checked: the text is
+    returned as it is. References to elsewhere are never followed.
+    """
+    validator = _validator(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+    if validator is None:
+        return text
+    problems = ""
+    for candidate in _candidates(text):
+        try:
+            value = orjson.loads(candidate)
+        except orjson.JSONDecodeError as error:
+            problems = problems or f"the answer is no JSON: {error}"
+            continue
+        wrong = [
+            f"{'.'.join(map(str, one.instance_path)) or 'the answer'}: {one.message}"
+            for one in validator.iter_errors(value)
+        ]
+        if not wrong:
+            return candidate
+        problems = problems or "\n".join(wrong[:_MAX_PROBLEMS])
+    raise InvalidOutput(problems or "there is no JSON in the answer", text=text)
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: bytes) -> Validator | None:
+    import jsonschema_rs
+
+    try:
+        # Linear-time patterns: a schema comes from callers and must not be able to hang anybody.
+        found: Validator = jsonschema_rs.validator_for(
+            orjson.loads(schema),
+            mask="its value",
+            retriever=_refuse,
+            pattern_options=jsonschema_rs.RegexOptions(),
+        )
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return None
+    return found
+
+
+def _refuse(address: str) -> Any:
+    message = f"references to elsewhere are not followed: {address}"
+    raise ValueError(message)
 
 
 def read(text: str, as_type: type[T]) -> T:
@@ -150,4 +274,5 @@ def _add(one: Usage, two: Usage) -> Usage:
         one.tokens_in + two.tokens_in,
         one.tokens_out + two.tokens_out,
         one.cached_tokens_in + two.cached_tokens_in,
+        one.cache_write_tokens_in + two.cache_write_tokens_in,
     )

@@ -7,7 +7,7 @@ waiting for a slot are not counted as model time. ``chain`` puts it there.
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hasten.cache.trail import add_cost
 from hasten.clock import current_clock
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 
 
 class TracedModel(Model):
-    """Records each call of ``inner`` with the attributes that ``trace/span`` lists for a model."""
+    """Records each call of ``inner`` with the attributes that ``trace/span`` lists for a model.
 
-    def __init__(self, inner: Model, prices: PriceTable = PRICES) -> None:
+    The text of prompts is recorded only if ``records_prompts`` says so: free text is private.
+    """
+
+    def __init__(
+        self, inner: Model, prices: PriceTable = PRICES, *, records_prompts: bool = False
+    ) -> None:
         self._inner = inner
         self._prices = prices
+        self._records_prompts = records_prompts
 
     @property
     def name(self) -> str:
@@ -71,7 +77,9 @@ class TracedModel(Model):
 
     def _span(self, request: Request) -> OpenSpan:
         model = request.model or self.name
-        known = {"model": model, "task": request.task, "section": request.section}
+        known: dict[str, Any] = {"model": model, "task": request.task, "section": request.section}
+        if self._records_prompts:
+            known["prompt"] = [{"role": one.role, "text": one.content} for one in request.messages]
         title = request.section or request.task or model
         return span("model", title, **{key: word for key, word in known.items() if word})
 

@@ -14,6 +14,9 @@ Event types and their ``data``:
 ``output``         name, phase, value: one output of the run is ready
 ``progress``       progress (0 to 1), eta_ms (``None`` when unknown), current_step, phase
 ``degraded``       step, reason: something went on without what it wanted
+``model.hedged``   model, after_s, second_won: a second call was made beside a slow one
+``model.escalated``  model, to, reason: the small model's answer would not do
+``model.repaired``  model, repairs, tokens_in, tokens_out: an answer was brought into its form
 ``run.finished``   status, degraded_by, error, duration_ms, reuse
 """
 

@@ -29,7 +29,8 @@ class Span(msgspec.Struct):
       ``attempts``, ``fallback`` (true when its fallback answered), ``degraded`` (true when a
       step called inside it fell back), ``cache_hit``
     - model: ``model``, ``task``, ``section``, ``tokens_in``, ``tokens_out``, ``cached_tokens_in``,
-      ``cost_usd``, ``first_token_s`` (seconds after start), ``simulated``
+      ``cost_usd``, ``first_token_s`` (seconds after start), ``simulated``;
+      ``prompt`` (each turn's role and text) only where recording prompts is switched on
     - cache: ``use``, ``tier``, ``result``, ``saved_ms``, ``saved_usd``; of a response, too,
       ``saved_tokens_in``, ``saved_tokens_out``
     """
