@@ -52,6 +52,9 @@ def serve(
     home: Annotated[Path | None, typer.Option(help="Folder that holds all state.")] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask at OPENAI_BASE_URL.")] = None,
     speed: Annotated[float | None, typer.Option(help="Pace of simulated runs.")] = None,
+    gateway_only: Annotated[
+        bool, typer.Option("--gateway-only", help="Only the gateway: smaller, sooner, faster.")
+    ] = False,
 ) -> None:
     """Serve until interrupted; runs under way are then stored as cancelled."""
     from hasten.settings import load_settings
@@ -65,15 +68,36 @@ def serve(
             f"[bold]Hasten[/bold] on {url_of(settings.host, port)}  ·  {answering}\n"
             f"[dim]console /  ·  API docs /docs  ·  state in {settings.home}[/dim]"
         )
-        load = functools.partial(_load, settings.model_copy(update={"port": port}))
-        listen(load, settings.host, port, ready)
+        chosen = settings.model_copy(update={"port": port})
+        if gateway_only:
+            ready = f"[bold]Hasten gateway[/bold] on {url_of(settings.host, port)}/v1"
+            _listen_alone(chosen, ready)
+        else:
+            listen(functools.partial(_load, chosen), settings.host, port, ready)
+
+
+def _listen_alone(settings: Settings, ready: str) -> None:
+    """Serve the gateway and nothing else, in a worker process, until interrupted."""
+    tell = functools.partial(_tell, ready, settings.host, settings.port)
+    server = _server(settings.host, settings.port, "RSGI")
+    server.serve(target_loader=functools.partial(_work_alone, settings, tell), wrap_loader=False)
+
+
+def _work_alone(settings: Settings, tell: Callable[[], Coroutine[Any, Any, None]]) -> Any:
+    """Return the gateway for the worker."""
+    os.setpgrp()  # as in _work
+    _log_to_stdout(settings)
+    from hasten.serve.gateway.alone import GatewayAlone
+
+    def beside() -> list[Coroutine[Any, Any, None]]:
+        return [tell(), _watch_parent()]
+
+    return GatewayAlone(settings, beside)
 
 
 def _load(settings: Settings) -> Served:
     """Build the application inside the worker process; its log goes to standard output."""
-    level = settings.log_level.upper()
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    _log_to_stdout(settings)
     from hasten.serve import create_app
 
     guard = create_app(settings)
@@ -82,6 +106,12 @@ def _load(settings: Settings) -> Served:
         guard.app.state.runtime.cancel_runs()
 
     return Served(guard, stop)
+
+
+def _log_to_stdout(settings: Settings) -> None:
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 async def _refuse_open_bind(host: str, runtime: Runtime) -> None:
@@ -103,6 +133,12 @@ def listen(load: Callable[[], Served], host: str, port: int, ready: str) -> None
 
     ``ready`` is told once it answers. Raises ``MissingExtra``.
     """
+    tell = functools.partial(_tell, ready, host, port)
+    server = _server(host, port, "ASGI")
+    server.serve(target_loader=functools.partial(_work, load, tell), wrap_loader=False)
+
+
+def _server(host: str, port: int, interface: str) -> Any:
     try:
         from granian import Granian
         from granian.constants import Interfaces
@@ -110,16 +146,14 @@ def listen(load: Callable[[], Served], host: str, port: int, ready: str) -> None
     except ImportError:
         part = "the server"
         raise MissingExtra(part, "server") from None
-    server = Granian(
+    return Granian(
         "hasten",
         address=host,
         port=port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces[interface],
         log_level=LogLevels.error,
         workers_kill_timeout=KILL_AFTER_S,
     )
-    tell = functools.partial(_tell, ready, host, port)
-    server.serve(target_loader=functools.partial(_work, load, tell), wrap_loader=False)
 
 
 def _work(load: Callable[[], Served], tell: Callable[[], Coroutine[Any, Any, None]]) -> Any:

@@ -1,39 +1,23 @@
-"""Figures for Prometheus, read from plain counters when it asks.
+"""Figures for Prometheus over HTTP, and counting the requests among them.
 
-Owns ``GET /metrics``, the names in it, and counting requests. Nothing is measured
-here: requests are counted as they end, runs and the cache by their own rooms.
-Labels are names that the server or an application declares, never a caller's
-words. A hit rate is left to whoever divides: a gauge of one could not be added up.
+Owns ``GET /metrics`` and counting requests as they end. Leaves the figures to
+``figures``.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
-from hasten.errors import StoreError
 from hasten.serve.auth import AdminOf, RuntimeOf
-from hasten.trace.stats import RUN_BUCKETS_S
+from hasten.serve.figures import CONTENT_TYPE, exposition
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from prometheus_client import Metric
-
-    from hasten.cache.cache import Cache
-    from hasten.cache.stats import UseStats
-    from hasten.wire import Runtime
+    from collections.abc import Mapping
 
 router = APIRouter(tags=["health"])
-
-Rows = dict[tuple[str, ...], float]
-
-_RESULTS = ("stale", "collapsed", "misses", "errors")
-_RESULT_WORDS = {"misses": "miss", "errors": "error"}
 
 
 class RequestCounts:
@@ -61,150 +45,6 @@ class RequestCounts:
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request, runtime: RuntimeOf, _admin: AdminOf) -> Response:
     """Return every figure in the text format of Prometheus."""
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-
-    route = ("method", "route", "status")
-    counts = request.app.state.request_counts
-    requests = _counter("hasten_requests", "HTTP requests answered.", route, counts)
-    storage = await _storage(runtime)
-    done = [*_runs(runtime), *_feedback(runtime), *_cache(runtime.cache)]
-    found = [requests, *done, *storage, _build(runtime)]
-    registry = CollectorRegistry()
-    registry.register(_Read(found))
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class _Read:
-    """Metrics that were read already, as a collector."""
-
-    def __init__(self, found: Sequence[Metric]) -> None:
-        self._found = found
-
-    def collect(self) -> Sequence[Metric]:
-        """Return them."""
-        return self._found
-
-
-def _counter(name: str, what: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
-    from prometheus_client.core import CounterMetricFamily
-
-    family = CounterMetricFamily(name, what, labels=labels)
-    for row, value in rows.items():
-        family.add_metric(list(row), value)
-    return family
-
-
-def _gauge(name: str, what: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
-    from prometheus_client.core import GaugeMetricFamily
-
-    family = GaugeMetricFamily(name, what, labels=labels)
-    for row, value in rows.items():
-        family.add_metric(list(row), value)
-    return family
-
-
-def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Return each upper bound with the number up to it; the last count is of all."""
-    return list(zip([*map(str, bounds), "+Inf"], counts, strict=True))
-
-
-def _runs(runtime: Runtime) -> Iterator[Metric]:
-    from prometheus_client.core import HistogramMetricFamily
-
-    done = runtime.run_stats
-    yield _counter("hasten_runs", "Runs that ended.", ("app", "mode", "status"), done.runs)
-    took = HistogramMetricFamily(
-        "hasten_run_duration_seconds",
-        "How long runs took, on their own clock.",
-        labels=("app", "mode"),
-    )
-    for row, durations in done.durations.items():
-        took.add_metric(row, _buckets(RUN_BUCKETS_S, durations.upto()), durations.total_s)
-    yield took
-    yield _gauge("hasten_runs_live", "Runs under way.", (), {(): runtime.live_runs})
-    step = ("app", "kind", "step", "status")
-    yield _counter("hasten_steps", "Steps and tool calls that ended.", step, done.steps)
-    call = ("app", "model", "status")
-    yield _counter("hasten_model_calls", "Model calls that ended.", call, done.model_calls)
-    token = ("app", "model", "direction")
-    yield _counter("hasten_model_tokens", "Tokens sent and received.", token, done.tokens)
-    cost = ("app", "model")
-    yield _counter("hasten_model_cost_usd", "What model calls cost.", cost, done.cost_usd)
-
-
-def _feedback(runtime: Runtime) -> Iterator[Metric]:
-    heard, row = runtime.feedback, ("app", "kind", "reuse")
-    yield _counter("hasten_feedback", "Ratings, and answers made anew.", row, heard.counts)
-    sums = heard.rating_sums
-    yield _counter("hasten_rating_points", "Ratings added up.", ("app", "reuse"), sums)
-
-
-def _cache(cache: Cache) -> Iterator[Metric]:
-    rows = cache.stats.rows()
-    place = ("use", "tier")
-    yield _counter(
-        "hasten_cache_requests",
-        "What calls of the cache came to; a miss belongs to no tier.",
-        (*place, "result"),
-        _results(rows),
-    )
-    stored: Rows = {(row.use, row.tier): row.stored for row in rows if row.tier}
-    yield _counter("hasten_cache_stored", "Entries stored.", place, stored)
-    saved_s: Rows = {(row.use, row.tier): row.saved_s for row in rows if row.tier}
-    yield _counter("hasten_cache_saved_seconds", "Computing saved by hits.", place, saved_s)
-    saved_usd: Rows = {(row.use, row.tier): row.saved_usd for row in rows if row.tier}
-    yield _counter("hasten_cache_saved_usd", "Money saved by hits.", place, saved_usd)
-    yield _ages(rows)
-    tiers = cache.all_tiers()
-    available: Rows = {(tier.name,): tier.is_available for tier in tiers}
-    yield _gauge("hasten_cache_tier_available", "Whether the tier answers.", ("tier",), available)
-    errors: Rows = {(tier.name,): tier.errors for tier in tiers}
-    yield _counter("hasten_cache_tier_errors", "Calls the tier failed.", ("tier",), errors)
-    held = {(): cache.memory.queue.bytes}
-    yield _gauge("hasten_cache_memory_bytes", "What memory holds.", (), held)
-
-
-def _results(rows: Sequence[UseStats]) -> Rows:
-    """Return how often each result came; a stale answer is no hit here."""
-    found: Rows = {}
-    for row in rows:
-        if row.tier:
-            found[row.use, row.tier, "hit"] = row.hits - row.stale
-        for name in _RESULTS:
-            if value := getattr(row, name):
-                found[row.use, row.tier, _RESULT_WORDS.get(name, name)] = value
-    return found
-
-
-def _ages(rows: Sequence[UseStats]) -> Metric:
-    """Return the ages of what was served, by use, in powers of two of seconds."""
-    from prometheus_client.core import HistogramMetricFamily
-
-    family = HistogramMetricFamily(
-        "hasten_cache_age_seconds", "How old values were when they were served.", labels=("use",)
-    )
-    by_use: dict[str, list[int]] = {}
-    for row in rows:
-        counts = by_use.setdefault(row.use, [0] * len(row.ages))
-        by_use[row.use] = [one + more for one, more in zip(counts, row.ages, strict=True)]
-    for use, counts in by_use.items():
-        bounds = [float(2**place) for place in range(len(counts) - 1)]
-        family.add_metric([use], _buckets(bounds, list(accumulate(counts))), sum_value=None)
-    return family
-
-
-async def _storage(runtime: Runtime) -> list[Metric]:
-    try:
-        held_bytes = await runtime.sink.held_bytes()
-    except StoreError:
-        held_bytes = None
-    is_available = {(): float(held_bytes is not None)}
-    found = [_gauge("hasten_storage_available", "Whether the database answers.", (), is_available)]
-    if held_bytes is not None:
-        found.append(_gauge("hasten_storage_bytes", "What runs take.", (), {(): held_bytes}))
-    return found
-
-
-def _build(runtime: Runtime) -> Metric:
-    row = (version("hasten"), runtime.settings.model or "simulated")
-    return _gauge("hasten_build_info", "What runs here.", ("version", "model"), {row: 1.0})
+    state = request.app.state
+    figures = await exposition(runtime, state.gateway, state.request_counts)
+    return Response(figures, media_type=CONTENT_TYPE)

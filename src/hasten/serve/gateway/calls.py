@@ -66,17 +66,22 @@ class GatewayCall(msgspec.Struct, frozen=True):
 
 
 class GatewayCalls:
-    """The calls of this process."""
+    """The calls of this process.
+
+    ``requests`` counts them by route, result and status; ``buckets`` and ``total_s`` how
+    long they took, by result; ``tokens``, ``cost_usd`` and ``saved_usd`` go by route.
+    ``unwritten`` are those that left no row although they should have.
+    """
 
     def __init__(self, sink: SqlSink, keys: KeyStore) -> None:
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.latest: deque[GatewayCall] = deque(maxlen=REMEMBERED)
         self.tokens: Counter[tuple[str, str]] = Counter()
-        self.cost_usd: Counter[tuple[str]] = Counter()
-        self.saved_usd: Counter[tuple[str]] = Counter()
-        self.total_s: Counter[str] = Counter()
+        self.cost_usd: dict[str, float] = {}
+        self.saved_usd: dict[str, float] = {}
+        self.total_s: dict[str, float] = {}
         self.unwritten = 0
-        self._buckets: dict[str, list[int]] = {}
+        self.buckets: dict[str, list[int]] = {}
         self._hits = 0
         self._sink = sink
         self._keys = keys
@@ -85,16 +90,17 @@ class GatewayCalls:
 
     def add(self, call: GatewayCall) -> None:
         """Count a call and remember it."""
-        self.requests[call.route, call.result, str(call.status)] += 1
+        result = call.result
+        self.requests[call.route, result, str(call.status)] += 1
         self.latest.append(call)
-        self.total_s[call.result] += call.took_s  # type: ignore[assignment]  # seconds add up
-        counts = self._buckets.get(call.result)
+        self.total_s[result] = self.total_s.get(result, 0.0) + call.took_s
+        counts = self.buckets.get(result)
         if counts is None:
-            counts = self._buckets[call.result] = [0] * (len(BUCKETS_S) + 1)
+            counts = self.buckets[result] = [0] * (len(BUCKETS_S) + 1)
         counts[bisect_left(BUCKETS_S, call.took_s)] += 1
         if call.saved_usd:
-            self.saved_usd[call.route,] += call.saved_usd  # type: ignore[assignment]  # money, too
-        if call.result == "hit":
+            self.saved_usd[call.route] = self.saved_usd.get(call.route, 0.0) + call.saved_usd
+        if result == "hit":
             self._hits += 1
             if self._hits % SAMPLE == 1:
                 self.keep(_hit_run(call, self._clock), ())
@@ -104,7 +110,7 @@ class GatewayCalls:
         route = run.graph
         self.tokens[route, "in"] += run.tokens_in
         self.tokens[route, "out"] += run.tokens_out
-        self.cost_usd[route,] += run.cost_usd  # type: ignore[assignment]  # money adds up
+        self.cost_usd[route] = self.cost_usd.get(route, 0.0) + run.cost_usd
         if key_id and run.cost_usd:
             self._keys.charge(key_id, run.cost_usd)
         self.keep(run, spans)
@@ -115,10 +121,6 @@ class GatewayCalls:
             self._waiting.append((run, spans))
         else:
             self.unwritten += 1
-
-    def upto(self) -> dict[str, list[int]]:
-        """Return how many calls of each result took up to each bound, not yet added up."""
-        return {result: list(counts) for result, counts in self._buckets.items()}
 
     async def write_now_and_then(self) -> None:
         """Write runs and what keys have spent, again and again, until cancelled."""

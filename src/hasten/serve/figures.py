@@ -1,0 +1,222 @@
+"""Every figure of a server in the text format of Prometheus, read from plain counters.
+
+Owns the names of the figures. Nothing is measured here: calls of the gateway, runs and
+the cache are counted by their own rooms. Labels are names that the server or an
+application declares, never a caller's words. A hit rate is left to whoever divides: a
+gauge of one could not be added up. ``metrics`` and the gateway's own process show them.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from hasten.errors import StoreError
+from hasten.serve.gateway.calls import BUCKETS_S
+from hasten.trace.stats import RUN_BUCKETS_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from prometheus_client import Metric
+
+    from hasten.cache.cache import Cache
+    from hasten.cache.stats import UseStats
+    from hasten.serve.gateway.gateway import Gateway
+    from hasten.wire import Runtime
+
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+
+Rows = dict[tuple[str, ...], float]
+
+_RESULTS = ("stale", "collapsed", "misses", "errors")
+_RESULT_WORDS = {"misses": "miss", "errors": "error"}
+
+
+async def exposition(
+    runtime: Runtime, gateway: Gateway, requests: Mapping[tuple[str, ...], float]
+) -> bytes:
+    """Return every figure; ``requests`` are those that the application answered."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    route = ("method", "route", "status")
+    answered = _counter("hasten_requests", "HTTP requests answered.", route, requests)
+    found = [
+        answered,
+        *_runs(runtime),
+        *_feedback(runtime),
+        *_cache(runtime.cache),
+        *_gateway(gateway),
+        *await _storage(runtime),
+        _build(runtime),
+    ]
+    registry = CollectorRegistry()
+    registry.register(_Read(found))
+    return generate_latest(registry)
+
+
+def _gateway(gateway: Gateway) -> Iterator[Metric]:
+    from prometheus_client.core import HistogramMetricFamily
+
+    done = gateway.calls
+    call = ("route", "result", "status")
+    yield _counter("hasten_gateway_requests", "Calls of the gateway.", call, done.requests)
+    took = HistogramMetricFamily(
+        "hasten_gateway_duration_seconds", "How long they took.", labels=("result",)
+    )
+    for result, counts in done.buckets.items():
+        upto = _buckets(BUCKETS_S, list(accumulate(counts)))
+        took.add_metric([result], upto, done.total_s[result])
+    yield took
+    token = ("route", "direction")
+    yield _counter("hasten_gateway_tokens", "Tokens upstream.", token, done.tokens)
+    cost: Rows = {(route,): usd for route, usd in done.cost_usd.items()}
+    yield _counter("hasten_gateway_cost_usd", "What upstreams cost.", ("route",), cost)
+    saved: Rows = {(route,): usd for route, usd in done.saved_usd.items()}
+    yield _counter("hasten_gateway_saved_usd", "What hits saved.", ("route",), saved)
+    asked: Rows = {
+        (one.name, status): count
+        for one in gateway.upstreams.all
+        for status, count in one.calls.items()
+    }
+    place = ("upstream", "status")
+    yield _counter("hasten_gateway_upstream_calls", "Calls of upstreams.", place, asked)
+    unwritten: Rows = {(): done.unwritten}
+    yield _counter("hasten_gateway_unstored", "Calls that left no row.", (), unwritten)
+
+
+class _Read:
+    """Metrics that were read already, as a collector."""
+
+    def __init__(self, found: Sequence[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Sequence[Metric]:
+        """Return them."""
+        return self._found
+
+
+def _counter(name: str, what: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
+    from prometheus_client.core import CounterMetricFamily
+
+    family = CounterMetricFamily(name, what, labels=labels)
+    for row, value in rows.items():
+        family.add_metric(list(row), value)
+    return family
+
+
+def _gauge(name: str, what: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(name, what, labels=labels)
+    for row, value in rows.items():
+        family.add_metric(list(row), value)
+    return family
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Return each upper bound with the number up to it; the last count is of all."""
+    return list(zip([*map(str, bounds), "+Inf"], counts, strict=True))
+
+
+def _runs(runtime: Runtime) -> Iterator[Metric]:
+    from prometheus_client.core import HistogramMetricFamily
+
+    done = runtime.run_stats
+    yield _counter("hasten_runs", "Runs that ended.", ("app", "mode", "status"), done.runs)
+    took = HistogramMetricFamily(
+        "hasten_run_duration_seconds",
+        "How long runs took, on their own clock.",
+        labels=("app", "mode"),
+    )
+    for row, durations in done.durations.items():
+        took.add_metric(row, _buckets(RUN_BUCKETS_S, durations.upto()), durations.total_s)
+    yield took
+    yield _gauge("hasten_runs_live", "Runs under way.", (), {(): runtime.live_runs})
+    step = ("app", "kind", "step", "status")
+    yield _counter("hasten_steps", "Steps and tool calls that ended.", step, done.steps)
+    call = ("app", "model", "status")
+    yield _counter("hasten_model_calls", "Model calls that ended.", call, done.model_calls)
+    token = ("app", "model", "direction")
+    yield _counter("hasten_model_tokens", "Tokens sent and received.", token, done.tokens)
+    cost = ("app", "model")
+    yield _counter("hasten_model_cost_usd", "What model calls cost.", cost, done.cost_usd)
+
+
+def _feedback(runtime: Runtime) -> Iterator[Metric]:
+    heard, row = runtime.feedback, ("app", "kind", "reuse")
+    yield _counter("hasten_feedback", "Ratings, and answers made anew.", row, heard.counts)
+    sums = heard.rating_sums
+    yield _counter("hasten_rating_points", "Ratings added up.", ("app", "reuse"), sums)
+
+
+def _cache(cache: Cache) -> Iterator[Metric]:
+    rows = cache.stats.rows()
+    place = ("use", "tier")
+    yield _counter(
+        "hasten_cache_requests",
+        "What calls of the cache came to; a miss belongs to no tier.",
+        (*place, "result"),
+        _results(rows),
+    )
+    stored: Rows = {(row.use, row.tier): row.stored for row in rows if row.tier}
+    yield _counter("hasten_cache_stored", "Entries stored.", place, stored)
+    saved_s: Rows = {(row.use, row.tier): row.saved_s for row in rows if row.tier}
+    yield _counter("hasten_cache_saved_seconds", "Computing saved by hits.", place, saved_s)
+    saved_usd: Rows = {(row.use, row.tier): row.saved_usd for row in rows if row.tier}
+    yield _counter("hasten_cache_saved_usd", "Money saved by hits.", place, saved_usd)
+    yield _ages(rows)
+    tiers = cache.all_tiers()
+    available: Rows = {(tier.name,): tier.is_available for tier in tiers}
+    yield _gauge("hasten_cache_tier_available", "Whether the tier answers.", ("tier",), available)
+    errors: Rows = {(tier.name,): tier.errors for tier in tiers}
+    yield _counter("hasten_cache_tier_errors", "Calls the tier failed.", ("tier",), errors)
+    held = {(): cache.memory.queue.bytes}
+    yield _gauge("hasten_cache_memory_bytes", "What memory holds.", (), held)
+
+
+def _results(rows: Sequence[UseStats]) -> Rows:
+    """Return how often each result came; a stale answer is no hit here."""
+    found: Rows = {}
+    for row in rows:
+        if row.tier:
+            found[row.use, row.tier, "hit"] = row.hits - row.stale
+        for name in _RESULTS:
+            if value := getattr(row, name):
+                found[row.use, row.tier, _RESULT_WORDS.get(name, name)] = value
+    return found
+
+
+def _ages(rows: Sequence[UseStats]) -> Metric:
+    """Return the ages of what was served, by use, in powers of two of seconds."""
+    from prometheus_client.core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(
+        "hasten_cache_age_seconds", "How old values were when they were served.", labels=("use",)
+    )
+    by_use: dict[str, list[int]] = {}
+    for row in rows:
+        counts = by_use.setdefault(row.use, [0] * len(row.ages))
+        by_use[row.use] = [one + more for one, more in zip(counts, row.ages, strict=True)]
+    for use, counts in by_use.items():
+        bounds = [float(2**place) for place in range(len(counts) - 1)]
+        family.add_metric([use], _buckets(bounds, list(accumulate(counts))), sum_value=None)
+    return family
+
+
+async def _storage(runtime: Runtime) -> list[Metric]:
+    try:
+        held_bytes = await runtime.sink.held_bytes()
+    except StoreError:
+        held_bytes = None
+    is_available = {(): float(held_bytes is not None)}
+    found = [_gauge("hasten_storage_available", "Whether the database answers.", (), is_available)]
+    if held_bytes is not None:
+        found.append(_gauge("hasten_storage_bytes", "What runs take.", (), {(): held_bytes}))
+    return found
+
+
+def _build(runtime: Runtime) -> Metric:
+    row = (version("hasten"), runtime.settings.model or "simulated")
+    return _gauge("hasten_build_info", "What runs here.", ("version", "model"), {row: 1.0})
