@@ -152,6 +152,12 @@ class Settings(BaseSettings):
         le=MAX_SPEED,
         description="Pace of the clock for simulated runs on the real clock.",
     )
+    stream_pace: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="Characters a second at which an answer kept whole is streamed; 0: at once.",
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Host names the server answers to besides its own, with commas between.",

@@ -31,6 +31,7 @@ from hasten.settings import MAX_SPEED
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
 from hasten.store.sql import SqlSink, SqlStore, TableStore, open_sql
+from hasten.store.tickets import TicketStore
 from hasten.trace.log import RunFilter
 from hasten.trace.stats import RunStats
 from hasten.trace.textlog import TextLog
@@ -178,6 +179,7 @@ class Runtime:
         self.keys = KeyStore(sql)
         self.feedback = FeedbackStore(sql)
         self.results = ResultStore(sql)
+        self.tickets = TicketStore(sql)
         self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 TEA = {"app": "toy", "inputs": {"topic": "tea", "note": "with milk"}}
 
 
+def number(event: Sent) -> tuple[int, ...]:
+    """Return an event's id as it is ordered: 11, 11.1, 11.2, 12."""
+    return tuple(map(int, event.id.split(".")))
+
+
 async def stream(client: Client, path: str, method: str = "GET", **options: Any) -> list[Sent]:
     """Read a whole stream."""
     async with client.session.request(method, path, **options) as response:
@@ -79,8 +84,8 @@ def test_stream_has_the_plans_messages(on_server: Callable[..., Any]) -> None:
             assert 0 <= one["progress"] <= 1
             assert "estimated_remaining_ms" in one
             assert one["run_id"] == plain[-1]["run_id"]
-        numbers = [int(event.id) for event in events]
-        assert numbers == sorted(numbers)
+        numbers = [number(event) for event in events]
+        assert numbers == sorted(set(numbers))
 
     on_server(test)
 
@@ -119,13 +124,11 @@ def test_resume_gives_the_rest(on_server: Callable[..., Any]) -> None:
         run_id = events[-1].data["run_id"]
         path = f"/api/runs/{run_id}/events"
         assert await stream(client, path) == events
-        middle = int(events[len(events) // 2].id)
-        rest = [event for event in events if int(event.id) > middle]
-        names = [(event.name, event.id) for event in rest]
-        by_header = await stream(client, path, headers={"Last-Event-ID": str(middle)})
-        by_query = await stream(client, f"{path}?after={middle}")
-        assert [(one.name, one.id) for one in by_query] == names
-        assert [(one.name, one.id) for one in by_header] == names
+        place = len(events) // 2
+        middle = events[place].id
+        assert await stream(client, f"{path}?after={middle}") == events[place + 1 :]
+        by_header = await stream(client, path, headers={"Last-Event-ID": middle})
+        assert by_header == events[place + 1 :]
 
     on_server(test)
 

@@ -104,6 +104,7 @@ def _load(settings: Settings) -> Served:
 
     def stop() -> None:
         guard.app.state.runtime.cancel_runs()
+        guard.app.state.feeds.close()
 
     return Served(guard, stop)
 

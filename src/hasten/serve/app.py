@@ -19,6 +19,7 @@ from hasten.serve.cache import router as cache_router
 from hasten.serve.console import add_console
 from hasten.serve.docs import add_docs
 from hasten.serve.feedback import router as feedback_router
+from hasten.serve.follow import router as follow_router
 from hasten.serve.gateway.door import GatewayDoor
 from hasten.serve.gateway.gateway import Gateway
 from hasten.serve.guard import Guard
@@ -28,6 +29,7 @@ from hasten.serve.metrics import router as metrics_router
 from hasten.serve.problems import add_problems
 from hasten.serve.quality import router as quality_router
 from hasten.serve.runs import router as runs_router
+from hasten.serve.stream.feed import Feeds
 from hasten.wire import Runtime
 
 if TYPE_CHECKING:
@@ -68,10 +70,11 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
         redoc_url=None,
     )
     app.state.request_counts = Counter()
+    app.state.feeds = Feeds()
     app.add_middleware(RequestCounts, counts=app.state.request_counts)
     add_problems(app)
-    routers = (apps_router, runs_router, feedback_router, cache_router, health_router)
-    for router in (*routers, quality_router, metrics_router):
+    routers = (apps_router, runs_router, follow_router, feedback_router, cache_router)
+    for router in (*routers, health_router, quality_router, metrics_router):
         app.include_router(router)
     add_apps(app, served)
     add_console(app)

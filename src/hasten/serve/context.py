@@ -19,7 +19,8 @@ from hasten.caller import Caller, set_caller
 from hasten.clock import Clock, current_clock
 from hasten.model.base import Model
 from hasten.serve.auth import caller_of
-from hasten.serve.stream import as_messages
+from hasten.serve.stream.feed import parse_seen
+from hasten.serve.stream.send import as_messages
 from hasten.store.sql import Tables
 from hasten.trace.log import RunFilter
 from hasten.wire import Runtime
@@ -122,9 +123,13 @@ class AppContext:
         async for event in self._runtime.follow(run_id, self.caller, after):
             yield event
 
-    async def messages(self, run_id: str, after: int = 0) -> AsyncIterator[ServerSentEvent]:
-        """Yield a run's events as ``GET /api/runs/{run_id}/events`` sends them."""
-        async for message in as_messages(self.follow(run_id, after)):
+    async def messages(self, run_id: str, after: int | str = 0) -> AsyncIterator[ServerSentEvent]:
+        """Yield a run's events as ``GET /api/runs/{run_id}/events`` sends them.
+
+        ``after`` is the id of the last message that came. Raises ``InvalidInput`` for no such id.
+        """
+        seen = parse_seen(str(after))
+        async for message in as_messages(self.follow(run_id), seen):
             yield message
 
     async def cancel(self, run_id: str) -> RunRecord:

@@ -1,22 +1,17 @@
-"""Runs over HTTP: start one and wait, start one and watch, look at those there were.
+"""Runs over HTTP: start one and wait, look at those there were, cancel one.
 
-Owns the routes under ``/api/run`` and ``/api/runs``. ``/api/run`` and
-``/api/run/stream`` start the very same run; the one answers at its end, the
-other with its events. A client that goes away leaves the run alone; only
-``cancel`` ends it.
+Owns ``/api/run`` and the routes under ``/api/runs`` that answer whole; ``follow`` has those
+that stream. A client that goes away leaves the run alone; only ``cancel`` ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from hasten.cache.policy import PLAIN, Directives, parse_cache_control
 from hasten.caller import Caller
@@ -24,7 +19,6 @@ from hasten.graph.outcome import Outcome
 from hasten.graph.run import Run
 from hasten.serve.auth import CallerOf, RuntimeOf, caller_of
 from hasten.serve.problems import problem_of
-from hasten.serve.stream import as_messages
 from hasten.trace.critical import breakdown, critical_path
 from hasten.trace.event import RunRecord
 from hasten.trace.log import RunFilter
@@ -57,34 +51,17 @@ async def started(
     cache_control: Annotated[str, Header()] = "",
 ) -> Run:
     """Start what the body asks for; ``Cache-Control`` is meant as RFC 9111 has it."""
-    return await _start(runtime, caller, asked, response, parse_cache_control(cache_control))
+    return await start(runtime, caller, asked, response, parse_cache_control(cache_control))
 
 
-async def started_by_query(
-    request: Request, runtime: RuntimeOf, caller: CallerOf, response: Response
-) -> Run:
-    """Start what the query string asks for: ``app``, ``mode``, ``speed``, and the inputs.
-
-    ``Cache-Control`` is not heeded: an EventSource sends ``no-cache`` unasked.
-    """
-    given = dict(request.query_params)
-    own = {name: given.pop(name) for name in ("app", "mode", "speed") if name in given}
-    try:
-        asked = RunRequest.model_validate({**own, "inputs": given})
-    except ValidationError as error:
-        raise RequestValidationError(
-            [{**found, "loc": ("query", *found["loc"])} for found in error.errors()]
-        ) from None
-    return await _start(runtime, caller, asked, response)
-
-
-async def _start(
+async def start(
     runtime: Runtime,
     caller: Caller,
     asked: RunRequest,
     response: Response,
     directives: Directives = PLAIN,
 ) -> Run:
+    """Start a run in the caller's name and say its id in ``response``'s headers."""
     run = await runtime.start(
         asked.app,
         asked.inputs,
@@ -115,22 +92,6 @@ async def run_and_wait(
         for phase, milliseconds in answer["timing"]["breakdown"].items()
     )
     return answer
-
-
-@router.post("/api/run/stream", response_class=EventSourceResponse)
-async def run_and_stream(run: Annotated[Run, Depends(started)]) -> AsyncIterable[ServerSentEvent]:
-    """Run an application and stream its events."""
-    async for message in as_messages(run.follow()):
-        yield message
-
-
-@router.get("/api/run/stream", response_class=EventSourceResponse)
-async def run_and_stream_by_query(
-    run: Annotated[Run, Depends(started_by_query)],
-) -> AsyncIterable[ServerSentEvent]:
-    """Run an application whose inputs fit a query string, and stream its events."""
-    async for message in as_messages(run.follow()):
-        yield message
 
 
 @router.get("/api/runs")
@@ -166,27 +127,6 @@ async def show_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[st
         "critical_path": sorted({segment.span.span_id for segment in critical_path(trace)}),
         "spans": [msgspec.to_builtins(span) for span in spans],
     }
-
-
-async def followed(
-    run_id: str,
-    runtime: RuntimeOf,
-    caller: CallerOf,
-    after: Annotated[int, Query(ge=0)] = 0,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
-) -> AsyncIterable[Any]:
-    """Find the run before the stream begins, so that a wrong id is a 404."""
-    await runtime.record(run_id, caller)
-    return runtime.follow(run_id, caller, last_event_id or after)
-
-
-@router.get("/api/runs/{run_id}/events", response_class=EventSourceResponse)
-async def stream_run(
-    events: Annotated[Any, Depends(followed)],
-) -> AsyncIterable[ServerSentEvent]:
-    """Stream a run's events: those stored, then live; ``Last-Event-ID`` or ``after`` resume."""
-    async for message in as_messages(events):
-        yield message
 
 
 @router.post("/api/runs/{run_id}/cancel")

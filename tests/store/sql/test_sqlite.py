@@ -247,7 +247,7 @@ def test_erasing_leaves_no_byte(tmp_path: Path) -> None:
 
 def test_pruning_to_a_size_shrinks_the_file(tmp_path: Path) -> None:
     """The oldest runs go until the rest fits, and the disk gets its space back."""
-    path, bound_bytes = tmp_path / "runs.db", 400_000
+    path, bound_bytes = tmp_path / "runs.db", 500_000
 
     async def main(store: SqlStore, sink: SqlSink) -> None:
         for number in range(200):

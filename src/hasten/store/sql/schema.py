@@ -228,3 +228,14 @@ cache_notes = Table(
 
 cache_tables = (cache_entries, cache_marks, cache_generation, cache_leases, cache_notes)
 """What ``cache_table`` keeps for a cache: not part of the history of runs."""
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("expires_s", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
