@@ -24,6 +24,9 @@ Encoding = Literal["float", "base64"]
 MAX_INPUTS = 2_048
 """How many texts one call may have; OpenAI's own limit."""
 
+MAX_DIMENSIONS = 16_384
+"""How long a vector may be; longer than any model's."""
+
 _OWN = frozenset(("input", "model", "dimensions", "encoding_format"))
 _HEAD = frozenset(("object", "data", "model", "usage"))
 _FLOAT_BYTES = 4
@@ -104,8 +107,8 @@ def read_request(body: bytes) -> tuple[EmbedRequest, Encoding]:
     if not 0 < len(inputs) <= MAX_INPUTS or not all(inputs):
         message = f"input must hold 1 to {MAX_INPUTS} texts, none of them empty"
         raise InvalidInput(message, field="input")
-    if asked.dimensions is not None and asked.dimensions < 1:
-        message = f"dimensions must be at least 1, not {asked.dimensions}"
+    if asked.dimensions is not None and not 0 < asked.dimensions <= MAX_DIMENSIONS:
+        message = f"dimensions must be 1 to {MAX_DIMENSIONS}, not {asked.dimensions}"
         raise InvalidInput(message, field="dimensions", value=asked.dimensions)
     request = EmbedRequest(
         inputs=inputs,

@@ -18,7 +18,13 @@ from hasten.model.draw import draw
 from hasten.model.simulated_json import answer
 from hasten.model.simulated_prompt import facts_in, last_turn, read_prompt
 from hasten.model.simulated_text import write_text
-from hasten.model.wire_format import JSON_OBJECT, SIMULATED, choice_of, functions_in
+from hasten.model.wire_format import (
+    JSON_OBJECT,
+    SIMULATED,
+    choice_of,
+    functions_in,
+    simulated_name,
+)
 
 if TYPE_CHECKING:
     import random
@@ -68,8 +74,7 @@ def answer_id(digest: bytes) -> str:
 
 def answering_model(request: Request, name: str) -> str:
     """Return who answers: the model asked for, else ``name``, marked as simulated."""
-    asked = request.model or name
-    return asked if asked.startswith(PREFIX) else PREFIX + asked
+    return simulated_name(request.model or name)
 
 
 def pieces_of(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from hasten.model.base import Usage, count_tokens
 from hasten.model.draw import draw
 from hasten.model.embed import Embedding, EmbeddingModel, EmbedRequest
 from hasten.model.simulated import SimProfile
-from hasten.model.wire_format import SIMULATED
+from hasten.model.wire_format import SIMULATED, simulated_name
 
 DIMENSIONS = 256
 """How long a vector is when nobody says."""
@@ -45,10 +45,9 @@ class SimulatedEmbedding(EmbeddingModel):
         tokens = sum(map(count_tokens, texts))
         await current_clock().sleep(tokens / self._profile.prefill_tokens_per_s)
         size = request.dimensions or DIMENSIONS
-        asked = request.model or _NAME
         return Embedding(
             vectors=tuple(_vector(self._profile.seed, text, size) for text in texts),
-            model=asked if asked.startswith(SIMULATED) else SIMULATED + asked,
+            model=simulated_name(request.model or _NAME),
             usage=Usage(tokens),
             simulated=True,
         )

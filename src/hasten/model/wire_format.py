@@ -64,6 +64,11 @@ class Choice(NamedTuple):
     name: str = ""
 
 
+def simulated_name(model: str) -> str:
+    """Return what a simulated model in place of ``model`` is called: nobody shall mistake it."""
+    return model if model.startswith(SIMULATED) else f"{SIMULATED}{model}"
+
+
 def decode_body(body: bytes, as_type: type[T]) -> tuple[T, dict[str, Any]]:
     """Return ``body`` as ``as_type`` and as it came. Raises ``InvalidInput`` naming the field."""
     try:

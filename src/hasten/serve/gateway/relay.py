@@ -19,9 +19,12 @@ from hasten.cache.trail import add_cost
 from hasten.caller import set_caller
 from hasten.clock import current_clock
 from hasten.errors import HastenError, InvalidInput, ModelError, ModelTimeout, NotFound
+from hasten.model import embed_wire
 from hasten.model.base import Response, Usage, count_tokens
 from hasten.model.openai_errors import retry_after_s
 from hasten.model.price import cost_usd
+from hasten.model.simulated_embed import SimulatedEmbedding
+from hasten.model.wire_format import simulated_name
 from hasten.serve.gateway.answer import (
     StoredAnswer,
     new_answer_id,
@@ -30,7 +33,6 @@ from hasten.serve.gateway.answer import (
     whole_response,
 )
 from hasten.serve.gateway.calls import new_run
-from hasten.serve.gateway.embeddings import simulated_embeddings, simulated_name
 from hasten.serve.gateway.refusal import Lines, Told
 from hasten.serve.gateway.routes import CHAT, COUNT, EMBEDDINGS, RESPONSES
 from hasten.serve.gateway.upstreams import is_failing
@@ -256,7 +258,9 @@ class Relay:
         question = errand.question
         route, now_s = question.route, current_clock().now()
         if route is EMBEDDINGS:
-            told = simulated_embeddings(question.body)
+            wanted, encoding = embed_wire.read_request(orjson.dumps(question.body))
+            vectors = await SimulatedEmbedding().embed(wanted)
+            told = embed_wire.answer_out(vectors, encoding=encoding)
             errand.told = Told(_OK, [JSON], orjson.dumps(told))
             return StoredAnswer(tail=errand.told.body[1:], has_new_id=False)
         body = orjson.dumps(question.body)
