@@ -37,6 +37,7 @@ notes = sa.Table(
     sa.Column("user", sa.Text, nullable=False),
     sa.Column("said", sa.Text, nullable=False),
     sa.Column("at_s", sa.Double, nullable=False),
+    sa.Index("notebook_notes_by_user", "user", "at_s"),
 )
 
 
@@ -144,6 +145,12 @@ def notebook_app(**changes: Any) -> App:
         "rerun": None,
         "tables": metadata,
         "migrations": HERE / "migrations",
+        "queries": {
+            "notebook_notes_by_user": sa.select(notes)
+            .where(notes.c.user == "ann")
+            .order_by(notes.c.at_s)
+            .limit(20)
+        },
         "seed": seed,
         "storage_s": 0.05,
         "routes": lambda: router,

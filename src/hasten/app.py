@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
     from pydantic import BaseModel
-    from sqlalchemy import MetaData
+    from sqlalchemy import MetaData, Select
 
     from hasten.cache.policy import CachePolicy
     from hasten.graph.graph import Graph
@@ -83,10 +83,11 @@ class App:
     revision has ``down_revision = None`` and ``branch_labels = ("<name>",)``, and
     revision ids begin with ``<name>_``. The runtime brings them up to date. A graph
     that declares the resource ``tables`` gets them as ``Tables``, and ``resources``
-    is given them, too, by that name. ``seed`` fills them with samples whenever they
-    are opened, and must be harmless to repeat. In virtual time they are in memory,
-    and a call takes ``storage_s``. A table with the columns ``tenant`` and ``user``
-    is cleared when a person is erased.
+    is given them, too, by that name. ``queries`` are, by the name of an index declared
+    on them, the query it must serve (``hasten db indexes verify``). ``seed`` fills
+    them with samples whenever they are opened, and must be harmless to repeat. In
+    virtual time they are in memory, and a call takes ``storage_s``. A table with the
+    columns ``tenant`` and ``user`` is cleared when a person is erased.
 
     ``routes`` returns a FastAPI router, mounted under ``/apps/<name>``; its routes
     ask for an ``AppContext``. ``page`` is a folder served below
@@ -113,6 +114,7 @@ class App:
     operations: Mapping[str, Operation] = field(default_factory=dict)
     tables: MetaData | None = None
     migrations: Path | None = None
+    queries: Mapping[str, Select[Any]] = field(default_factory=dict)
     seed: Callable[[Tables], Awaitable[None]] | None = None
     storage_s: float = STORAGE_S
     routes: Callable[[], APIRouter] | None = None
@@ -166,6 +168,7 @@ class App:
 
     async def open_tables(self, sql: SqlStore | None) -> Tables | None:
         """Return its tables on ``sql``, or in memory for virtual time, seeded; if it has any."""
+        from hasten.cache.query import QueryCache
         from hasten.store.sql import MemoryTables, SqlTables
 
         if self.tables is None:
@@ -175,6 +178,7 @@ class App:
             tables = MemoryTables(self.tables, self.storage_s)
         else:
             tables = SqlTables(self.tables, sql)
+        tables.queries = QueryCache()
         if self.seed is not None:
             await self.seed(tables)
         return tables

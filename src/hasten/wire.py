@@ -183,7 +183,7 @@ class Runtime:
         self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
-        self._sql = sql
+        self.sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
         self._models: dict[str, Model] = {}
         self._live: dict[str, Run] = {}
@@ -236,12 +236,12 @@ class Runtime:
         for line in stats_lines(self.cache):
             _log.info("%s", line)
         await self.cache.close()
-        await self._sql.close()
+        await self.sql.close()
 
     @property
     def database(self) -> str:
         """Which database the runs are kept in, without its password."""
-        return self._sql.name
+        return self.sql.name
 
     @property
     def live_runs(self) -> int:

@@ -35,7 +35,7 @@ def test_runs_go_on_without_the_database(on_server: Callable[..., Any]) -> None:
     async def test(client: Client) -> None:
         body = {"app": "toy", "inputs": {"topic": "tea"}}
         await client.call("POST", "/api/run", body)
-        await client.runtime._sql.close()
+        await client.runtime.sql.close()
         answer = await client.call("POST", "/api/run", body)
         assert answer.status == 200
         health = (await client.call("GET", "/health")).json

@@ -119,7 +119,7 @@ def test_a_database_with_a_branch_nobody_brings_still_opens(tmp_path: Path) -> N
 
     async def main() -> list[str]:
         runtime = await Runtime.open(Settings(home=tmp_path), {"toy": toy_app()})
-        store: SqlStore = runtime._sql
+        store: SqlStore = runtime.sql
         names = await store.read(lambda connection: sa.inspect(connection).get_table_names())
         await runtime.close()
         return names

@@ -100,7 +100,7 @@ def test_an_invalidation_reaches_the_other_server(
 async def both_listen(runtime: Runtime) -> bool:
     """Tell whether both servers wait for news."""
     query = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    listening: int = await runtime._sql.read(lambda on: on.scalar(query) or 0)
+    listening: int = await runtime.sql.read(lambda on: on.scalar(query) or 0)
     return listening >= 2
 
 

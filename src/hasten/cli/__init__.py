@@ -25,6 +25,7 @@ VERBS = {
     "export": "Write a run's trace for Perfetto or speedscope.",
     "bench": "Run a benchmark side by side with its peers (from a checkout).",
     "sim": "Serve the simulated model as OpenAI, Anthropic and Gemini would.",
+    "db": "Bring the database up to date; its indexes, its slow calls.",
     "cache": "See and steer what is reused.",
     "erase": "Delete all that is kept of one person.",
     "keys": "Create, list and revoke the keys that callers show.",

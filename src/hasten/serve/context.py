@@ -13,7 +13,7 @@ from fastapi.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the a
 
 from hasten.app import App, pick_app
 from hasten.cache.cache import Cache
-from hasten.cache.cached import set_cache
+from hasten.cache.cached import set_cache, use_cache
 from hasten.cache.policy import PLAIN, Directives
 from hasten.caller import Caller, set_caller
 from hasten.clock import Clock, current_clock
@@ -97,9 +97,10 @@ class AppContext:
         ``NotFound`` for it, ``InvalidInput`` for inputs or mode.
         """
         name = f"{self.app.name}.{operation}" if operation else self.app.name
-        return await self._runtime.start(
-            name, inputs, mode=mode, caller=self.caller, speed=speed, directives=directives
-        )
+        with use_cache(None):  # a mode that reuses gets its cache from the runtime
+            return await self._runtime.start(
+                name, inputs, mode=mode, caller=self.caller, speed=speed, directives=directives
+            )
 
     async def run(self, inputs: Mapping[str, Any], **options: Any) -> Outcome:
         """Run to the end; ``options`` are those of ``start``. Raises the error of a failed run."""

@@ -53,7 +53,10 @@ class SqlPolicy:
 
 
 class SqlStore(ABC):
-    """A database of a ``kind``. ``name`` says which, without its password."""
+    """A database of a ``kind``. ``name`` says which, without its password.
+
+    ``applied`` are the revisions that were applied when it was opened.
+    """
 
     kind: ClassVar[str]
     reach: ClassVar[Reach]
@@ -64,6 +67,7 @@ class SqlStore(ABC):
         self.name = name
         self.policy = policy
         self.breaker = StoreBreaker(name, policy.rest_s)
+        self.applied: list[str] = []
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what ``work`` reads. Raises ``StoreUnavailable`` in time, ``StoreError``."""

@@ -73,7 +73,7 @@ async def open_sql(
 
         store = PostgresStore(parts, policy)
     try:
-        await store.migrate(branches)
+        store.applied = await store.migrate(branches)
     except BaseException:
         await store.close()
         raise

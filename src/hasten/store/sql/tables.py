@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sqlalchemy import Select, StaticPool, create_engine, delete, exc, select
+from sqlalchemy import Select, StaticPool, Table, create_engine, delete, exc, select
+from sqlalchemy.sql.visitors import iterate
 
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, StoreError
@@ -26,9 +27,9 @@ from hasten.store.sql.batch import BATCH_ROWS, upsert
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Executable, MetaData, Table
+    from sqlalchemy import ColumnElement, Connection, Executable, MetaData
 
     from hasten.store.sql.base import SqlStore
     from hasten.store.sql.batch import Row
@@ -38,25 +39,58 @@ T = TypeVar("T")
 STORAGE_S = 0.002
 """How long one call takes in virtual time unless the manifest says otherwise."""
 
+QUERY_TTL_S = 60.0
+"""How long the answer of a query is kept unless its caller says otherwise."""
+
 OWNER = ("tenant", "user")
 """Columns that say whose a row is; the rows of tables that have both are erased with a person."""
+
+
+class Queries(Protocol):
+    """What keeps the answers of queries; ``cache/query`` has one."""
+
+    async def rows(
+        self,
+        words: str,
+        tables: Iterable[str],
+        fetch: Callable[[], Awaitable[list[Row]]],
+        ttl_s: float,
+    ) -> list[Row]:
+        """Return the rows of a query in these words, fetched if none are kept."""
+
+    async def written(self, tables: Iterable[str]) -> None:
+        """Drop what was kept of tables that were written."""
 
 
 class Tables(ABC):
     """The tables of one application. Raises ``StoreUnavailable`` in time, and ``StoreError``.
 
-    A row is a ``dict`` by column name. ``rows``, ``row``, ``execute``, ``get_many``
-    and ``put_many`` do for most; ``read`` and ``write`` take a plain function of a
+    A row is a ``dict`` by column name. ``rows``, ``row``, ``query``, ``execute``,
+    ``get_many`` and ``put_many`` do for most; ``read`` and ``write`` take a plain function of a
     SQLAlchemy ``Connection``, which runs in one transaction, away from the event
     loop, and must be harmless to repeat.
     """
 
     def __init__(self, metadata: MetaData) -> None:
         self.metadata = metadata
+        self.queries: Queries | None = None
 
     async def rows(self, query: Select[Any]) -> list[Row]:
         """Return what ``query`` selects."""
         return await self.read(partial(_fetch, query=query), about=_about("select", query))
+
+    async def query(
+        self, query: Select[Any], *, use_cache: bool = True, ttl_s: float = QUERY_TTL_S
+    ) -> list[Row]:
+        """Return what ``query`` selects, as kept for up to ``ttl_s`` under the cache in force.
+
+        What is kept falls when one of its tables is written through this handle.
+        """
+        if self.queries is None or not use_cache:
+            return await self.rows(query)
+        names = [one.name for one in _tables_in(query)]
+        words = str(query.compile(compile_kwargs={"literal_binds": True}))
+        return await self.queries.rows(words, names, partial(self.rows, query), ttl_s)
 
     async def row(self, query: Select[Any]) -> Row | None:
         """Return the first row ``query`` selects, or ``None``."""
@@ -66,7 +100,9 @@ class Tables(ABC):
     async def execute(self, *statements: Executable) -> int:
         """Run statements that write, in one transaction; return how many rows they touched."""
         about = _about("write", statements[0]) if statements else "write"
-        return await self.write(partial(_execute, statements=statements), about=about)
+        names = [one.name for statement in statements for one in _tables_in(statement)]
+        work = partial(_execute, statements=statements)
+        return await self.write(work, about=about, tables=names)
 
     async def get_many(self, table: Table, keys: Sequence[Any]) -> list[Row | None]:
         """Return the rows of these primary keys in their order, ``None`` where there is none.
@@ -80,17 +116,29 @@ class Tables(ABC):
     async def put_many(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert each row, or replace the one of its primary key, in one transaction."""
         work = partial(_put_many, table=table, rows=list(rows))
-        await self.write(work, about=f"put_many {table.name}")
+        await self.write(work, about=f"put_many {table.name}", tables=[table.name])
 
     async def read(self, work: Callable[[Connection], T], *, about: str = "read") -> T:
         """Return what ``work`` reads; ``about`` names it in the trace."""
         with span("storage", about):
             return await self._read(work)
 
-    async def write(self, work: Callable[[Connection], T], *, about: str = "write") -> T:
-        """Return what ``work`` returns once what it wrote is durable."""
+    async def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        about: str = "write",
+        tables: Sequence[str] = (),
+    ) -> T:
+        """Return what ``work`` returns once what it wrote is durable.
+
+        ``tables`` are those it writes; by default any of the application's.
+        """
         with span("storage", about):
-            return await self._write(work)
+            done = await self._write(work)
+        if self.queries is not None:
+            await self.queries.written(tables or self.metadata.tables)
+        return done
 
     async def erase(self, tenant: str, user: str) -> int:
         """Delete every row of one person, in tables that say whose a row is; return how many."""
@@ -183,7 +231,12 @@ def _only_key(table: Table) -> ColumnElement[Any]:
 
 def _about(verb: str, statement: Any) -> str:
     """Return the words for a call in the trace: what it does and to which table."""
-    table = getattr(statement, "table", None)
-    froms = [table] if table is not None else getattr(statement, "get_final_froms", list)()
-    names = [getattr(one, "name", "") for one in froms]
-    return " ".join([verb, *filter(None, names)])
+    return " ".join([verb, *(one.name for one in _tables_in(statement))])
+
+
+def _tables_in(statement: Any) -> list[Table]:
+    """Return the tables a statement names, each once, in its order."""
+    found = [one for one in iterate(statement) if isinstance(one, Table)]
+    if isinstance(table := getattr(statement, "table", None), Table):
+        found.insert(0, table)
+    return list(dict.fromkeys(found))
