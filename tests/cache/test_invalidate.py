@@ -394,3 +394,22 @@ def test_what_is_no_selector_is_refused(text: str) -> None:
 def test_a_selector_reads_as_it_is_written(text: str) -> None:
     """What is parsed is shown the same."""
     assert str(CacheSelector.parse(text)) == text
+
+
+@in_virtual_time
+async def test_an_invalidation_asks_the_ledger_only_what_it_cannot_know() -> None:
+    """The bump and the note, nothing else, unless another process bumped in between."""
+    shared = MemoryStore()
+    store = FlakyStore(shared)
+    here, there_too = Cache([Tier(store=store)]), Cache([Tier(store=shared)])
+    await fill(here)
+    assert await there(here) == {"AI0", "AI1", "health0", "health1"}
+    before = store.calls
+    await here.invalidate("tag=market:AI")
+    assert store.calls == before + 2
+    assert await there(here) == {"health0", "health1"}
+    await there_too.invalidate("tag=market:health")
+    before = store.calls
+    await here.invalidate("tag=other")
+    assert store.calls == before + 3
+    assert await there(here) == {"AI0", "AI1"}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,39 @@ def test_what_expired_goes_in_small_steps(tmp_path: Path) -> None:
                 assert await store.get_many([digest("alive")]) == [b"x"]
             assert (await store.size()).entries == 1
             assert steps <= 3000 / disk.STEP_ROWS
+
+    asyncio.run(main())
+
+
+def test_a_step_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk is, a step deletes one row at least and then looks at the clock."""
+    monkeypatch.setattr(disk, "STEP_S", 0.0)
+
+    async def main() -> None:
+        async with opened(tmp_path / "cache.db") as store:
+            rows = [disk._row(Item(key=digest(n), data=b"x", created_s=0), 0) for n in range(20)]
+            await store._thread.write(lambda on: store._insert(on, rows))
+            step = partial(store._delete_some, which="created < ?", value=1.0)
+            assert await store._thread.write(step) == 1
+            assert await store.delete_created(1.0) == 19
+
+    asyncio.run(main())
+
+
+def test_writes_get_from_the_log_into_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the store's own thread, long before the log is full."""
+    monkeypatch.setattr("hasten.store.disk_thread.TAKE_IN_ROWS", 50)
+    path = tmp_path / "cache.db"
+
+    async def main() -> None:
+        async with opened(path) as store:
+            await store.ping()
+            async with asyncio.timeout(30):
+                while path.stat().st_size < 100_000:
+                    items = [Item(key=digest(n), data=bytes(4000), created_s=0) for n in range(50)]
+                    await store.set_many(items)
 
     asyncio.run(main())
 

@@ -324,7 +324,7 @@ class Cache:
         """
         if self.ledger.view.is_due:
             await self.ledger.sync()
-        is_joinable = call.directives == PLAIN
+        is_joinable = call.directives is PLAIN or call.directives == PLAIN
         found = self._at_hand(call, is_joinable=is_joinable)
         if found is not None:
             return found

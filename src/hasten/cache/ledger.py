@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from hasten.cache.generation import NEVER, SYNC_EVERY_S, CacheGenerations
 from hasten.cache.tiers import REST_S, CacheTier, Tier
 from hasten.clock import current_clock
+from hasten.store.base import Changes
 from hasten.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hasten.cache.entry import CacheEntry
-    from hasten.store.base import ByteStore, Changes
+    from hasten.store.base import ByteStore
 
 _REACH = ("process", "machine", "network")
 
@@ -88,7 +89,12 @@ class CacheLedger:
         been invalidated for other processes.
         """
         epoch = await self.tier.store.bump(marks)
-        await self.pull()
+        view = self.view
+        if view.epoch and epoch == view.epoch + 1:  # nobody else bumped in between: no need to ask
+            view.apply(Changes(epoch, 0, dict.fromkeys(marks, epoch)))
+            self.on_news()
+        else:
+            await self.pull()
         return epoch
 
     async def restart(self) -> None:

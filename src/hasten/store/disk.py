@@ -12,11 +12,12 @@ few milliseconds between other work. Deleted bytes are overwritten.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hasten.clock import current_clock
+from hasten.clock import Clock, current_clock
 from hasten.store.base import (
     MARKS_KEPT,
     NOTES_KEPT,
@@ -28,13 +29,20 @@ from hasten.store.base import (
 )
 from hasten.store.disk_thread import DiskStoreThread
 from hasten.store.merge import merged_reads
+from hasten.store.wal import empty_log
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Sequence
 
-STEP_ROWS = 100
-"""Chores and wholesale deletions take so many rows at a time."""
+STEP_ROWS = 500
+"""Chores and wholesale deletions take at most so many rows at a time,"""
+
+STEP_S = 0.003
+"""and begin no other row once they have taken this long."""
+
+RECOUNT_EVERY_S = 60.0
+"""While there is too much, it is counted anew this often; that takes long in a large file."""
 
 SCAN_ROWS = 100
 """A scan reads so many rows at a time."""
@@ -75,7 +83,9 @@ class DiskStore(ByteStore):
         self.max_bytes = max_bytes
         self._thread = DiskStoreThread(Path(path), deadline_s, self._set_up, self._do_chores)
         self._reads = merged_reads(self._fetch)
+        self._clock = Clock()
         self._held_bytes = 0
+        self._recount_s = 0.0
         self._touched: set[int] = set()
 
     async def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -107,13 +117,12 @@ class DiskStore(ByteStore):
 
     def _insert(self, on: sqlite3.Connection, rows: Sequence[Row]) -> None:
         on.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        self._held_bytes += sum(row[1] for row in rows)
+        self._held_bytes += sum(row[1] for row in rows if not row[5])
 
     async def delete_many(self, keys: Sequence[bytes]) -> int:
         """Forget the keys; return how many were there."""
-        ids = [(_id(key),) for key in keys]
-        query = "DELETE FROM entries WHERE id = ?"
-        return await self._thread.write(lambda on: on.executemany(query, ids).rowcount)
+        ids = [_id(key) for key in keys]
+        return await self._thread.write(lambda on: self._delete(on, ids))
 
     async def delete_owned(self, owner: bytes) -> int:
         """Forget everything that belongs to one person; return how many items."""
@@ -126,10 +135,31 @@ class DiskStore(ByteStore):
     async def _delete_all(self, which: str, value: object) -> int:
         """Delete in steps, so that others get their turn, then empty the log of what was there."""
         total = 0
-        while count := await self._thread.write(lambda on: _delete_some(on, which, value)):
+        while count := await self._thread.write(lambda on: self._delete_some(on, which, value)):
             total += count
-        await self._thread.read(lambda on: on.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await self._thread.read(empty_log)
         return total
+
+    def _delete_some(self, on: sqlite3.Connection, which: str, value: object) -> int:
+        """Delete some of the rows for which the condition holds; return how many."""
+        query = f"SELECT id FROM entries WHERE {which} LIMIT {STEP_ROWS}"  # noqa: S608 - our own words
+        ids = [row[0] for row in on.execute(query, (value,)).fetchall()]
+        return self._delete(on, ids, within_s=STEP_S)
+
+    def _delete(
+        self, on: sqlite3.Connection, ids: Sequence[int], within_s: float = math.inf
+    ) -> int:
+        """Delete rows until the time is up; return how many there were."""
+        query = "DELETE FROM entries WHERE id = ? RETURNING size, kept"
+        began_s = self._clock.monotonic()
+        count = 0
+        for number in ids:
+            for size, is_kept in on.execute(query, (number,)).fetchall():
+                count += 1
+                self._held_bytes -= 0 if is_kept else size
+            if self._clock.monotonic() - began_s >= within_s:
+                break
+        return count
 
     async def scan(self) -> AsyncIterator[bytes]:
         """Yield the bytes of every item, in the order of their ids."""
@@ -203,24 +233,28 @@ class DiskStore(ByteStore):
         touched = [(now_s, number) for number in self._touched]
         self._touched.clear()
         on.executemany("UPDATE entries SET used = ? WHERE id = ?", touched)
-        expired = _delete_some(on, "expires < ?", now_s)
+        expired = self._delete_some(on, "expires < ?", now_s)
         evicted = self._evict(on) if self._held_bytes > self.max_bytes else 0
-        return STEP_ROWS in (expired, evicted)
+        return bool(expired or evicted)
 
     def _evict(self, on: sqlite3.Connection) -> int:
-        """Drop some of what was not used for longest. Replaced rows were counted twice: recount."""
-        self._held_bytes = _held_bytes(on)
+        """Drop some of what was not used for longest.
+
+        Replaced rows were counted twice and other processes' not at all: recount at times.
+        """
+        now_s = self._clock.monotonic()
+        if now_s >= self._recount_s:
+            self._recount_s = now_s + RECOUNT_EVERY_S
+            self._held_bytes = _held_bytes(on)
         surplus = self._held_bytes - self.max_bytes
         query = "SELECT id, size FROM entries WHERE kept = 0 ORDER BY used LIMIT ?"
-        dropped = []
-        for number, size in on.execute(query, (STEP_ROWS,)):
+        ids = []
+        for number, size in on.execute(query, (STEP_ROWS,)).fetchall():
             if surplus <= 0:
                 break
             surplus -= size
-            dropped.append((number,))
-        on.executemany("DELETE FROM entries WHERE id = ?", dropped)
-        self._held_bytes = surplus + self.max_bytes
-        return len(dropped)
+            ids.append(number)
+        return self._delete(on, ids, within_s=STEP_S)
 
 
 def _id(key: bytes) -> int:
@@ -243,13 +277,6 @@ def _row(item: Item, now_s: float) -> Row:
 def _held_bytes(on: sqlite3.Connection) -> int:
     query = "SELECT coalesce(sum(size), 0) FROM entries WHERE kept = 0"
     return int(on.execute(query).fetchone()[0])
-
-
-def _delete_some(on: sqlite3.Connection, which: str, value: object) -> int:
-    """Delete some of the rows for which the condition holds; return how many."""
-    inner = f"SELECT id FROM entries WHERE {which} LIMIT {STEP_ROWS}"  # noqa: S608 - our own words
-    query = f"DELETE FROM entries WHERE id IN ({inner})"  # noqa: S608 - our own words
-    return on.execute(query, (value,)).rowcount
 
 
 def _page(on: sqlite3.Connection, first: int) -> list[tuple[int, bytes]]:

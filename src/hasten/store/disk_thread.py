@@ -2,24 +2,25 @@
 
 Owns the connection and what becomes of it: it is opened when first needed, and a
 file that is no database any more is moved aside and begun anew. Whoever waits
-for the thread waits no longer than the deadline. Leaves what is in the file to
-``disk``.
+for the thread waits no longer than the deadline, and never for the disk to take
+in the log: that goes on beside it. Leaves what is in the file to ``disk``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hasten.clock import Clock
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.thread import StoreOutcome, StoreThread, StoreWork, deliver
-from hasten.store.wal import switch_to_wal
+from hasten.store.wal import switch_to_wal, take_in_log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -27,11 +28,18 @@ T = TypeVar("T")
 CHORES_EVERY_S = 1.0
 """The thread looks for chores this often, however many reads come meanwhile."""
 
+TAKE_IN_ROWS = 1_000
+"""After so many changed rows the log is taken into the file, beside what else goes on."""
+
+LOG_PAGES = 16_000
+"""Should that not keep up, whoever commits has to wait for it once the log is this long."""
+
 _SET_UP = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
     "PRAGMA secure_delete = ON",
+    f"PRAGMA wal_autocheckpoint = {LOG_PAGES}",
 )
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -41,9 +49,9 @@ _REFUSED = {*_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_TOOBIG, sqlite3.SQLIT
 class DiskStoreThread(StoreThread):
     """Runs functions of a connection to the file ``path``.
 
-    ``set_up`` is called with each new connection. ``do_chores`` is called with the
-    writes of each commit, and from time to time without any; it takes a few
-    milliseconds at most and says whether there is more.
+    ``set_up`` is called with each new connection. ``do_chores`` is called from time to
+    time, in a commit of its own; it takes a few milliseconds at most and says
+    whether there is more.
     """
 
     def __init__(
@@ -61,6 +69,8 @@ class DiskStoreThread(StoreThread):
         self._connection: sqlite3.Connection | None = None
         self._clock = Clock()
         self._chores_at_s = 0.0
+        self._taken_in_rows = 0
+        self._taking_in: threading.Thread | None = None
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what ``work`` reads. Raises ``StoreUnavailable`` in time, ``StoreError``."""
@@ -96,29 +106,35 @@ class DiskStoreThread(StoreThread):
 
     def end(self) -> None:
         """Close the connection; work that comes later opens it again."""
+        if self._taking_in is not None:
+            self._taking_in.join()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _do(self, works: Sequence[StoreWork]) -> None:
-        """Do the reads, then the writes in one commit, and some chores with them."""
+        """Do the reads, then the writes in one commit, then chores if they are due."""
         connection = self._connection = self._connection or self._open()
-        reads = [work for work in works if not work.is_write]
-        deliver([_attempt(connection, work) for work in reads])
+        deliver([_attempt(connection, work) for work in works if not work.is_write])
         writes = [work for work in works if work.is_write]
-        if not writes and self._clock.monotonic() < self._chores_at_s:
+        if writes:
+            with _commit(connection):
+                outcomes = [_attempt(connection, work) for work in writes]
+            deliver(outcomes)
+        if self._clock.monotonic() >= self._chores_at_s:
+            with _commit(connection):
+                has_chores = self._do_chores(connection)
+            self._chores_at_s = self._clock.monotonic() + (0.0 if has_chores else CHORES_EVERY_S)
+        self._take_in_log(connection)
+
+    def _take_in_log(self, connection: sqlite3.Connection) -> None:
+        """Let the log be taken into the file, if it has grown and nobody is at it."""
+        is_busy = self._taking_in is not None and self._taking_in.is_alive()
+        if is_busy or connection.total_changes < self._taken_in_rows + TAKE_IN_ROWS:
             return
-        connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-        try:
-            outcomes = [_attempt(connection, work) for work in writes]
-            has_chores = self._do_chores(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        deliver(outcomes)
-        self._chores_at_s = self._clock.monotonic() + (0.0 if has_chores else CHORES_EVERY_S)
+        self._taken_in_rows = connection.total_changes
+        self._taking_in = threading.Thread(target=take_in_log, args=(self.path,), daemon=True)
+        self._taking_in.start()
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +147,7 @@ class DiskStoreThread(StoreThread):
         except BaseException:
             connection.close()
             raise
+        self._taken_in_rows = 0
         return connection
 
     def _translate(self, error: Exception) -> StoreError:
@@ -147,6 +164,19 @@ class DiskStoreThread(StoreThread):
             self.path.replace(self.path.with_name(f"{self.path.name}.corrupt"))
             for end in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + end).unlink(missing_ok=True)
+
+
+@contextmanager
+def _commit(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block does, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _attempt(connection: sqlite3.Connection, work: StoreWork) -> StoreOutcome:

@@ -1,11 +1,17 @@
-"""Switch a SQLite file to a write-ahead log, also when several processes find it new at once.
+"""The write-ahead log of a SQLite file: switching to one, and taking it into the file.
 
-Both threads that own a SQLite file call it as they open one.
+Both threads that own a SQLite file switch it as they open one, also when several
+processes find it new at once.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WAL_TRIES = 20
 """So often a file is tried; each time another process may be first."""
@@ -26,3 +32,28 @@ def switch_to_wal(raw: sqlite3.Connection) -> None:
             raw.execute("ROLLBACK")
         else:
             return
+
+
+def empty_log(raw: sqlite3.Connection) -> None:
+    """Take the log into the file and leave nothing of it, not even what was deleted.
+
+    Raises ``sqlite3.OperationalError`` when somebody else is reading or writing for
+    longer than the connection waits.
+    """
+    ((is_busy, *_),) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if is_busy:
+        message = "the log is in use, so what was deleted can still be read there; delete again"
+        raise sqlite3.OperationalError(message)
+
+
+def take_in_log(path: Path) -> None:
+    """Copy what is committed from the log into the file, beside who reads and writes it.
+
+    Waits for the disk, so it runs on a thread of its own. What fails is done again
+    later: the log has it all.
+    """
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection,
+    ):
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
