@@ -6,10 +6,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
-from hasten.errors import StoreUnavailable
+from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, open_sql
 from hasten.store.sql.base import CLOSE_S
 from hasten.testing.sink_contract import run_events, run_record
@@ -17,6 +18,8 @@ from hasten.trace.log import RunFilter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sqlalchemy import Connection
 
     from hasten.testing.postgres import PostgresServer
 
@@ -188,5 +191,24 @@ def test_freed_space_is_used_again(postgres_url: str) -> None:
             assert await sink.erase("acme", "ann") == 1
             assert await ask("SELECT pg_relation_size('events')") == 0
             assert await ask("SHOW statement_timeout") == "5s"
+
+    asyncio.run(main())
+
+
+def test_a_driver_that_lost_its_way_is_as_good_as_a_lost_server(postgres_url: str) -> None:
+    """Its own errors come from connections that were cut off: trying later helps."""
+
+    async def main() -> None:
+        async with opened(postgres_url, HASTY) as store:
+            for error in (asyncpg.InternalClientError("state 12"), asyncpg.InterfaceError("busy")):
+
+                def work(_: Connection, error: Exception = error) -> None:
+                    raise error
+
+                with pytest.raises(StoreUnavailable):
+                    await store.read(work)
+            with pytest.raises(StoreError) as refused:
+                await store.read(lambda on: on.execute(text("SELECT 1 / 0")))
+            assert not isinstance(refused.value, StoreUnavailable)
 
     asyncio.run(main())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, Select, Table, Text, func, literal, select, text
@@ -124,8 +125,13 @@ class PostgresStore(SqlStore):
             return await connection.run_sync(work)
 
     def _is_away(self, cause: BaseException | None) -> bool:
+        """Whether the server says that it passes, or the driver that it lost its way with it."""
+        driver: Any = import_module("asyncpg")
         state = getattr(cause, "sqlstate", None)
-        return isinstance(state, str) and state[:2] in _AWAY_CLASSES
+        if isinstance(state, str):
+            return state[:2] in _AWAY_CLASSES
+        adapted = self._engine.dialect.loaded_dbapi.Error
+        return isinstance(cause, (adapted, driver.InterfaceError, driver.InternalClientError))
 
 
 def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:
