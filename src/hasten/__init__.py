@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hasten.graph.run import Run
     from hasten.graph.step import Soft, Step, step, tool
     from hasten.model.base import Chunk, Model, Request, Response
+    from hasten.model.chain import ChainPolicy
+    from hasten.model.limit import LimitPolicy
     from hasten.model.simulated import SimProfile
     from hasten.model.structured import parse
     from hasten.model.text import write
@@ -34,12 +36,14 @@ __all__ = [
     "AppContext",
     "CachePolicy",
     "Caller",
+    "ChainPolicy",
     "Chunk",
     "Clock",
     "Experiment",
     "Freshness",
     "Graph",
     "HastenError",
+    "LimitPolicy",
     "Model",
     "Operation",
     "Request",
@@ -63,12 +67,14 @@ _HOMES = {
     "AppContext": "hasten.serve.context",
     "CachePolicy": "hasten.cache.policy",
     "Caller": "hasten.caller",
+    "ChainPolicy": "hasten.model.chain",
     "Chunk": "hasten.model.base",
     "Clock": "hasten.clock",
     "Experiment": "hasten.quality.experiment",
     "Freshness": "hasten.graph.freshness",
     "Graph": "hasten.graph.graph",
     "HastenError": "hasten.errors",
+    "LimitPolicy": "hasten.model.limit",
     "Model": "hasten.model.base",
     "Operation": "hasten.app",
     "Request": "hasten.model.base",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hasten.errors import InvalidInput, NotFound, SettingsError
 from hasten.graph.rerun import RERUN
+from hasten.model.chain import ChainPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -74,7 +75,8 @@ class App:
     ``inputs`` and give the same outputs. ``phases`` names the parts of a run in
     the order people read them, with a title each. ``samples`` are inputs to try.
     The modes in ``reusing`` may use the cache, whole answers by ``rerun``; the others
-    compute everything. ``profile`` says how the simulated model behaves for it. ``resources`` makes
+    compute everything, on a plain model; ``chain`` is what surrounds the model in the
+    others. ``profile`` says how the simulated model behaves for it. ``resources`` makes
     what its graphs take besides inputs, from the model in use. ``operations`` are
     what else it does, by name.
 
@@ -107,6 +109,7 @@ class App:
     phases: Mapping[str, str]
     samples: Mapping[str, Mapping[str, Any]]
     profile: SimProfile
+    chain: ChainPolicy = field(default_factory=ChainPolicy)
     default_mode: str = "hasten"
     reusing: frozenset[str] = frozenset({"hasten"})
     rerun: CachePolicy | None = RERUN

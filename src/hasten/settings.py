@@ -146,6 +146,10 @@ class Settings(BaseSettings):
     model_concurrency: int = Field(
         16, ge=1, description="Calls to a real endpoint that may be under way at once."
     )
+    record_prompts: bool = Field(
+        default=False,
+        description="Keep the text of prompts in traces, for `hasten prompts analyze`.",
+    )
     speed: float = Field(
         1.0,
         gt=0,

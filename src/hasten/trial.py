@@ -154,8 +154,9 @@ class VirtualTrial(Trial):
     """A trial inside ``virtual.run``."""
 
     async def _fresh(self, app: App) -> Trial:
-        model = simulated_model(app)
-        return VirtualTrial(app, self.mode, Cache(), model, await app.open_tables(None))
+        cache = Cache()
+        model = simulated_model(app, self.mode, cache)
+        return VirtualTrial(app, self.mode, cache, model, await app.open_tables(None))
 
     async def _run(
         self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
@@ -179,7 +180,9 @@ class RealTrial(Trial):
     """A trial on a runtime with stores on disk."""
 
     def __init__(self, app: App, mode: str, runtime: Runtime) -> None:
-        super().__init__(app, mode, runtime.cache, runtime.model(app), runtime.tables[app.name])
+        super().__init__(
+            app, mode, runtime.cache, runtime.model(app, mode), runtime.tables[app.name]
+        )
         self.runtime = runtime
 
     async def _fresh(self, app: App) -> Trial:
@@ -201,7 +204,8 @@ def try_virtually(
     async def main() -> T:
         async with Cache() as cache:
             tables = await app.open_tables(None)
-            return await measure(VirtualTrial(app, mode, cache, simulated_model(app), tables))
+            model = simulated_model(app, mode, cache)
+            return await measure(VirtualTrial(app, mode, cache, model, tables))
 
     return virtual.run(main(), seed=seed)
 

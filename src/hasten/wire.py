@@ -7,6 +7,7 @@ Knows no web framework; ``serve`` and ``cli`` sit on it.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import math
 import statistics
@@ -22,7 +23,7 @@ from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
-from hasten.model.chain import ChainPolicy, build_chain
+from hasten.model.chain import ChainPolicy, build_chain, limited, surround
 from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimulatedModel
 from hasten.quality.feedback import FeedbackStore
@@ -67,9 +68,21 @@ START_STEPS = 1_024
 """Virtual runs start at a whole step of a second; there are so many in one."""
 
 
-def simulated_model(app: App) -> Model:
+def chain_policy(app: App, mode: str | None) -> ChainPolicy:
+    """Return what surrounds the model of ``app``: its own policy where the mode may reuse."""
+    return app.chain if (mode or app.default_mode) in app.reusing else ChainPolicy()
+
+
+def simulated_model(
+    app: App,
+    mode: str | None = None,
+    cache: Cache | None = None,
+    *,
+    records_prompts: bool = False,
+) -> Model:
     """Return the simulated model as ``app``'s profile wants it, inside its chain."""
-    return build_chain(SimulatedModel(app.profile), ChainPolicy())
+    policy = dataclasses.replace(chain_policy(app, mode), records_prompts=records_prompts)
+    return build_chain(SimulatedModel(app.profile), policy, cache=cache)
 
 
 def real_wire(settings: Settings) -> WireModel:
@@ -85,9 +98,19 @@ def real_wire(settings: Settings) -> WireModel:
     return provider_model(protocol, base_url=base_url, model=model, api_key=key.get_secret_value())
 
 
+def real_endpoint(settings: Settings, policy: ChainPolicy) -> Model:
+    """Return what asks the provider, with the limits that all who ask it share."""
+    policy = dataclasses.replace(
+        policy,
+        concurrency=settings.model_concurrency,
+        records_prompts=settings.record_prompts,
+    )
+    return limited(real_wire(settings), policy)
+
+
 def real_model(settings: Settings) -> Model:
     """Return the model that the settings name, inside its chain."""
-    return build_chain(real_wire(settings), ChainPolicy(concurrency=settings.model_concurrency))
+    return surround(real_endpoint(settings, ChainPolicy()), ChainPolicy())
 
 
 def upstream_model(upstream: UpstreamSettings, api_key: str) -> Model:
@@ -122,7 +145,13 @@ def start_run(
 
 
 def run_virtually(
-    app: App, inputs: Mapping[str, Any], mode: str | None, *, sink: Sink, seed: int = 0
+    app: App,
+    inputs: Mapping[str, Any],
+    mode: str | None,
+    *,
+    sink: Sink,
+    seed: int = 0,
+    records_prompts: bool = False,
 ) -> Outcome:
     """Run ``app`` on the simulated model in virtual time, to its end; ``sink`` is a memory sink.
 
@@ -138,7 +167,8 @@ def run_virtually(
             app=app.name, mode=mode or app.default_mode, run_id=run_id, sink=sink, simulated=True
         )
         tables = await app.open_tables(None)
-        return await start_run(app, inputs, simulated_model(app), options, tables).outcome()
+        model = simulated_model(app, mode, records_prompts=records_prompts)
+        return await start_run(app, inputs, model, options, tables).outcome()
 
     return virtual.run(main(), seed=seed, epoch_s=epoch_s)
 
@@ -185,7 +215,8 @@ class Runtime:
         self.run_stats = RunStats()
         self.sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
-        self._models: dict[str, Model] = {}
+        self._models: dict[tuple[str, bool], Model] = {}
+        self._endpoint: Model | None = None
         self._live: dict[str, Run] = {}
         self._usual_s: dict[RunFilter, dict[str, float]] = {}
         self._unstored: dict[str, Run] = {}
@@ -248,14 +279,25 @@ class Runtime:
         """How many runs are under way."""
         return len(self._live)
 
-    def model(self, app: App) -> Model:
-        """Return the model ``app`` runs on: the one the settings name, or its simulated one."""
-        is_simulated = self.settings.is_simulated
-        name = app.family if is_simulated else ""
-        if name not in self._models:
-            made = simulated_model(app) if is_simulated else real_model(self.settings)
-            self._models[name] = made
-        return self._models[name]
+    def model(self, app: App, mode: str | None = None) -> Model:
+        """Return the model ``app`` runs on: the one the settings name, or its simulated one.
+
+        Applications that ask the same real endpoint share its connections and its limit.
+        """
+        policy, records_prompts = chain_policy(app, mode), self.settings.record_prompts
+        name = (app.family, policy is app.chain)
+        if name in self._models:
+            return self._models[name]
+        if self.settings.is_simulated:
+            made = simulated_model(app, mode, self.cache, records_prompts=records_prompts)
+        else:
+            if self._endpoint is None:
+                limits = (one.chain.limit for one in self.apps.values())
+                shared = ChainPolicy(limit=next(filter(None, limits), None))
+                self._endpoint = real_endpoint(self.settings, shared)
+            made = surround(self._endpoint, policy, cache=self.cache)
+        self._models[name] = made
+        return made
 
     async def start(
         self,
@@ -277,7 +319,7 @@ class Runtime:
         parsed = app.graph(mode).parse(inputs)
         clock = self._clock(speed)
         mode = mode or app.default_mode
-        model = self.model(app)
+        model = self.model(app, mode)
         expected_s = await self._expected_s(app.name, mode, clock)
         if self._is_closing:
             message = "no run is started any more: the server is stopping"
@@ -373,7 +415,7 @@ class Runtime:
         if policy is None:
             message = f"whole answers of app {app_name!r} are not kept in the cache"
             raise InvalidInput(message, field="app", value=app_name)
-        key = policy.key(fields, caller, made_by=self.model(app).name)
+        key = policy.key(fields, caller, made_by=self.model(app, mode).name)
         return await self.cache.explain(key, policy)
 
     async def erase(self, tenant: str, user: str) -> dict[str, int]:

@@ -17,7 +17,9 @@ from hasten.errors import (
     SettingsError,
     StoreUnavailable,
 )
+from hasten.model.base import Request
 from hasten.settings import Settings
+from hasten.testing.model import FakeModel
 from hasten.trace.log import RunFilter
 from hasten.wire import Runtime
 from tests.toy import toy_app
@@ -125,11 +127,46 @@ def test_a_models_chain_is_made_once(on_runtime: Callable[..., Any]) -> None:
         app = runtime.apps["toy"]
         other = toy_app(name="other")
         assert runtime.model(app) is runtime.model(app)
-        shares = runtime.model(app) is runtime.model(other)
-        assert shares is not runtime.settings.is_simulated
+        assert runtime.model(app) is not runtime.model(app, "baseline")
+        assert runtime.model(app) is not runtime.model(other)
 
     on_runtime(test)
     on_runtime(test, model="m", speed=1.0)
+
+
+def test_applications_share_one_limit_of_a_real_endpoint(
+    on_runtime: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every mode: with room for one call, five of three models never overlap."""
+    wire = FakeModel("ok", first_s=0.001)
+    monkeypatch.setattr("hasten.wire.real_wire", lambda _: wire)
+
+    async def test(runtime: Runtime) -> None:
+        app, other = runtime.apps["toy"], toy_app(name="other")
+        models = [runtime.model(app), runtime.model(app, "baseline"), runtime.model(other)] * 2
+        await asyncio.gather(*(model.complete(Request.ask("x")) for model in models))
+        assert wire.most_open == 1
+
+    on_runtime(test, model="m", speed=1.0, model_concurrency=1)
+
+
+def test_prompts_are_recorded_only_where_that_is_switched_on(
+    on_runtime: Callable[..., Any],
+) -> None:
+    """Free text is private: by default no span has any."""
+
+    async def test(runtime: Runtime) -> None:
+        topic = "coffee" if runtime.settings.record_prompts else "tea"
+        run = await runtime.start("toy", {"topic": topic})
+        spans = (await run.outcome()).spans
+        prompts = [one.attributes.get("prompt") for one in spans if one.kind == "model"]
+        assert prompts
+        for prompt in prompts:
+            assert (prompt is not None) is runtime.settings.record_prompts
+            assert not prompt or {"role", "text"} == set(prompt[0])
+
+    on_runtime(test)
+    on_runtime(test, record_prompts=True)
 
 
 def test_a_run_outlives_who_follows(on_runtime: Callable[..., Any]) -> None:

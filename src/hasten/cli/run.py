@@ -156,7 +156,12 @@ def _virtual_runs(
     from hasten.wire import run_virtually
 
     sink = MemorySink()
-    outcomes = [run_virtually(app, inputs, mode, sink=sink, seed=seed) for mode in modes]
+    outcomes = [
+        run_virtually(
+            app, inputs, mode, sink=sink, seed=seed, records_prompts=settings.record_prompts
+        )
+        for mode in modes
+    ]
 
     async def keep(runtime: Runtime) -> None:
         for outcome in outcomes:

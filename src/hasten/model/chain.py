@@ -70,15 +70,43 @@ def build_chain(
     keys: Sequence[PoolMember] = (),
     spares: Sequence[Spare] = (),
 ) -> Model:
-    """Return ``wire`` inside its wrappers, innermost first.
+    """Return ``wire`` inside its wrappers.
 
     Answers are reused from ``cache``. ``keys`` are wires with other keys for the same
     model, among which ``wire`` is one of weight 1; ``spares`` are wires to other endpoints.
     """
     policy = policy or ChainPolicy()
-    model = _endpoint(wire, policy, keys)
+    others = [PoolMember(limited(one.model, policy), one.weight) for one in keys]
+    elsewhere = [Spare(limited(one.model, policy), one.name) for one in spares]
+    return surround(limited(wire, policy), policy, cache=cache, keys=others, spares=elsewhere)
+
+
+def limited(wire: Model, policy: ChainPolicy) -> Model:
+    """Return ``wire`` traced and limited: the part that all who use its key share."""
+    # At the wire: each call counted, no waiting.
+    model: Model = TracedModel(wire, policy.prices, records_prompts=policy.records_prompts)
+    if policy.limit is not None or policy.concurrency is not None:
+        model = LimitedModel(model, policy.concurrency, policy.limit)  # providers limit each key
+    return model
+
+
+def surround(
+    model: Model,
+    policy: ChainPolicy,
+    *,
+    cache: Cache | None = None,
+    keys: Sequence[PoolMember] = (),
+    spares: Sequence[Spare] = (),
+) -> Model:
+    """Return a limited wire inside the other wrappers, innermost first.
+
+    ``keys`` and ``spares`` are limited wires, too.
+    """
+    if keys:
+        model = PooledModel([PoolMember(model), *keys])  # a call that is refused goes on at once
+    model = _patient(model, policy)
     others = [Spare(model, name) for name in policy.fallbacks]
-    others += [Spare(_endpoint(spare.model, policy, ()), spare.name) for spare in spares]
+    others += [Spare(_patient(spare.model, policy), spare.name) for spare in spares]
     if others:
         model = FallbackModel(model, others)  # outside the retries: they are of one model
     if policy.compact is not None:
@@ -94,25 +122,12 @@ def build_chain(
     return model
 
 
-def _endpoint(wire: Model, policy: ChainPolicy, keys: Sequence[PoolMember]) -> Model:
-    """Return one endpoint inside the wrappers that are its own."""
-    model = _key(wire, policy)
-    if keys:
-        others = [PoolMember(_key(one.model, policy), one.weight) for one in keys]
-        model = PooledModel([PoolMember(model), *others])  # a refused call goes on at once
+def _patient(model: Model, policy: ChainPolicy) -> Model:
+    """Return one endpoint with what makes up for its delays and failures."""
     if policy.batch is not None:
         model = BatchedModel(model, policy.batch)  # before the limit: a group waits in one queue
     if policy.hedge is not None:
         model = HedgedModel(model, policy.hedge)  # both calls are limited, counted and traced
     if policy.retry is not None:
         model = RetryingModel(model, policy.retry)  # outside the limit: waiting holds no turn
-    return model
-
-
-def _key(wire: Model, policy: ChainPolicy) -> Model:
-    """Return one key's wire, traced and limited."""
-    # At the wire: each call counted, no waiting.
-    model: Model = TracedModel(wire, policy.prices, records_prompts=policy.records_prompts)
-    if policy.limit is not None or policy.concurrency is not None:
-        model = LimitedModel(model, policy.concurrency, policy.limit)  # providers limit each key
     return model

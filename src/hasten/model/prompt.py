@@ -52,7 +52,7 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _FILLER = (
-    (r"^please (?:note that |make sure (?:that )?|be sure to |ensure that )?", ""),
+    (r"^please (?:note that |make sure (?:that |to )?|be sure to |ensure that )?", ""),
     (r"^(?:it is (?:very |extremely )?important (?:that you |to (?:note that )?))", ""),
     (r"^(?:i would like you to|i want you to|i need you to|your task is to) ", ""),
     (r"^(?:you (?:should|need to|have to|will need to)) (?!not\b|never\b)(?:always )?", ""),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hasten import App, SimProfile
+from hasten import App, ChainPolicy, LimitPolicy, SimProfile
 from hasten.apps.discovery.baseline import GRAPH as BASELINE
 from hasten.apps.discovery.hasten import GRAPH as HASTEN
 from hasten.apps.discovery.inputs import SAMPLES, DiscoveryInputs
@@ -55,6 +55,7 @@ app = App(
     },
     samples=SAMPLES,
     profile=PROFILE,
+    chain=ChainPolicy(limit=LimitPolicy()),
     resources=resources,
     targets=TARGETS,
 )

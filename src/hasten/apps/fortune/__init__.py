@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasten import App, SimProfile
+from hasten import App, ChainPolicy, LimitPolicy, SimProfile
 from hasten.apps.fortune.baseline import GRAPH as BASELINE
 from hasten.apps.fortune.hasten import GRAPH as HASTEN
 from hasten.apps.fortune.inputs import SAMPLES, FortuneInputs
@@ -59,6 +59,7 @@ app = App(
     },
     samples=SAMPLES,
     profile=PROFILE,
+    chain=ChainPolicy(limit=LimitPolicy()),
     resources=resources,
     routes=routes,
     page=Path(__file__).parent / "page",
