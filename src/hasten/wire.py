@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hasten import virtual
 from hasten.app import App, find_apps, log_listeners, pick_app
-from hasten.cache.cache import SHARED_RESIDENCE_S, Cache
+from hasten.cache.cache import Cache
 from hasten.cache.policy import PLAIN, Directives
 from hasten.cache.shown import stats_lines
-from hasten.cache.tiers import Tier
+from hasten.cache.tiers import SHARED_RESIDENCE_S, Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError

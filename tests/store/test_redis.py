@@ -59,6 +59,25 @@ def test_reads_at_once_are_one_command(redis_url: str) -> None:
     assert "cmdstat_get:" not in said
 
 
+def test_scripts_at_once_are_one_message(redis_url: str) -> None:
+    """Sixty-four leases travel together; what Redis refuses one caller is that caller's alone."""
+
+    async def main() -> None:
+        async with opened(redis_url) as store:
+            await store.ping()
+            tell(port_of(redis_url), "CONFIG", "RESETSTAT")
+            good = [store.take_lease(digest(number), b"me", 10.0) for number in range(64)]
+            bad = store._eval("return redis.call('GET')", [b"key"])
+            *taken, refused = await asyncio.gather(*good, bad, return_exceptions=True)
+            assert taken == [True] * 64
+            assert type(refused) is StoreError
+            assert "redis refused" in str(refused)
+
+    asyncio.run(main())
+    said = tell(port_of(redis_url), "INFO", "stats")
+    assert int(re.findall(r"total_connections_received:(\d+)", said)[0]) <= 3
+
+
 def test_a_reader_cut_off_in_the_middle_leaves_its_answer_to_nobody(
     redis_server: RedisServer, redis_url: str
 ) -> None:

@@ -29,10 +29,10 @@ from hasten.trace.recorder import OpenSpan, current_recorder, degrade, describe
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from hasten.cache.cache import Cache
     from hasten.cache.flight import CacheFlight
     from hasten.cache.key import Key
     from hasten.cache.policy import CachePolicy
+    from hasten.cache.way import CacheWay
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ POLL_S = 0.025
 class CacheFill:
     """One flight's way to its answer."""
 
-    def __init__(self, cache: Cache, call: CacheCall, flight: CacheFlight, look: CacheLook) -> None:
+    def __init__(
+        self, cache: CacheWay, call: CacheCall, flight: CacheFlight, look: CacheLook
+    ) -> None:
         self.call = call
         self.flight = flight
         self._cache = cache
@@ -210,7 +212,7 @@ class CacheBatch:
     """Many flights that are computed in one call; stopped when nobody waits for any of them."""
 
     def __init__(
-        self, cache: Cache, compute_missing: Callable[[list[Key]], Awaitable[Sequence[Any]]]
+        self, cache: CacheWay, compute_missing: Callable[[list[Key]], Awaitable[Sequence[Any]]]
     ) -> None:
         self.fills: list[CacheFill] = []
         self._cache = cache

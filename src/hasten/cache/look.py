@@ -19,11 +19,11 @@ from hasten.errors import CodecError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hasten.cache.cache import Cache
     from hasten.cache.flight import CacheFlight
     from hasten.cache.key import Key
     from hasten.cache.policy import CachePolicy, Directives
     from hasten.cache.tiers import CacheTier
+    from hasten.cache.way import CacheWay
     from hasten.trace.recorder import OpenSpan
 
 
@@ -49,7 +49,7 @@ class CacheLook:
     is being served meanwhile, so only a fresh one counts.
     """
 
-    def __init__(self, cache: Cache, call: CacheCall, *, is_renewal: bool = False) -> None:
+    def __init__(self, cache: CacheWay, call: CacheCall, *, is_renewal: bool = False) -> None:
         self.tiers = cache.tiers_of(call.policy)
         self.reason = "nothing is stored under this key"
         self.spare: Answer | None = None

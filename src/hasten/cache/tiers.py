@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
+SHARED_RESIDENCE_S = 3_600.0
+"""How long a shared tier keeps a copy, unless told otherwise."""
+
 REST_S = 1.0
 """A store that did not answer is pinged so often until it does."""
 

@@ -29,8 +29,8 @@ from hasten.store.base import (
     StoreSize,
     first_epoch,
 )
-from hasten.store.merge import merged_reads, merged_writes
-from hasten.store.redis_client import RedisLimit, RedisPolicy, connect, disconnect
+from hasten.store.merge import MergedCalls, merged_reads, merged_writes
+from hasten.store.redis_client import RedisLimit, RedisPolicy, connect, disconnect, our_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -73,6 +73,7 @@ class RedisStore(ByteStore):
         self._is_found = False
         self._reads = merged_reads(self._fetch)
         self._writes = merged_writes(self._keep)
+        self._scripts = MergedCalls(self._run_scripts)
         self._clock = Clock()
         self._prefix = self.policy.prefix.encode()
         self._untrimmed = 0
@@ -273,8 +274,20 @@ class RedisStore(ByteStore):
         await disconnect(self._client)
 
     async def _eval(self, script: str, keys: Sequence[bytes], *arguments: Any) -> Any:
-        async with self._limit():
-            return await self._client.eval(script, len(keys), *keys, *arguments)
+        if self._is_cluster:  # its pipelines run no scripts
+            async with self._limit():
+                return await self._client.eval(script, len(keys), *keys, *arguments)
+        found = await self._scripts.call([(script, len(keys), *keys, *arguments)])
+        if isinstance(found, Exception):
+            raise our_error(found) from found
+        return found
+
+    async def _run_scripts(self, calls: Sequence[Sequence[tuple[Any, ...]]]) -> list[Any]:
+        """Run what many callers want at once on one connection, a script each."""
+        async with self._limit(), self._client.pipeline(transaction=False) as pipe:
+            for ((script, *rest),) in calls:
+                pipe.eval(script, *rest)
+            return list(await pipe.execute(raise_on_error=False))
 
     def _limit(self) -> RedisLimit:
         """Bound a block by the deadline, and turn what goes wrong into our errors."""

@@ -85,10 +85,10 @@ class RedisLimit:
             message = "redis did not answer in time"
             raise StoreUnavailable(message, store="redis") from None
         if isinstance(error, Exception) and not isinstance(error, StoreError):
-            raise _ours(error) from error
+            raise our_error(error) from error
 
 
-def _ours(error: Exception) -> Exception:
+def our_error(error: Exception) -> Exception:
     """Return the error to raise for one of redis-py's; what is a fault of ours stays one."""
     from redis.exceptions import RedisError, ResponseError
 
