@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { messageOf } from "../../../src/hasten/serve/console/static/client/messages.js";
 import {
   elapsedS,
   isOver,
@@ -50,7 +51,7 @@ const end = (status = "complete", error = null) => ({
 });
 
 const all = (messages, receivedMs = 0) =>
-  messages.reduce((run, message) => takeMessage(run, message, receivedMs), NEW_RUN);
+  messages.reduce((run, { event, data }) => takeMessage(run, messageOf("", event, data), receivedMs), NEW_RUN);
 
 test("the first message says what runs", () => {
   const run = all([begun()]);

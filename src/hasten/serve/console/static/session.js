@@ -6,9 +6,8 @@
  */
 
 import { useCallback, useEffect, useReducer, useRef } from "./dom.js";
-import { cancelRun, existingRun, newRun, showRun } from "./api.js";
+import { client } from "./api.js";
 import { isOver, NEW_RUN, takeMessage, takeTrace } from "./state.js";
-import { follow } from "./stream.js";
 
 /** No race yet. */
 const NONE = { id: 0, modes: [], runs: {}, problem: null };
@@ -43,7 +42,7 @@ export function useRace() {
   const [race, dispatch] = useReducer(takeAction, NONE);
   const current = useRef({ id: 0, stop: new AbortController(), isCancelled: false });
 
-  const followAll = useCallback((modes, connectTo) => {
+  const followAll = useCallback((modes, open) => {
     current.current.stop.abort();
     const { id, stop } = (current.current = {
       id: current.current.id + 1,
@@ -53,11 +52,11 @@ export function useRace() {
     dispatch({ type: "begin", id, modes });
     for (const mode of modes) {
       const tell = (type, more) => dispatch({ type, id, mode, ...more });
-      follow(connectTo(mode, stop.signal), {
-        signal: stop.signal,
-        onMessage: (message) => tell("message", { message, receivedMs: performance.now() }),
-        onConnection: (isUp) => tell("connection", { isUp }),
-      })
+      const onConnection = (isUp) => tell("connection", { isUp });
+      const messages = open(mode, { signal: stop.signal, onConnection });
+      readAll(messages, (message) =>
+        tell("message", { message, receivedMs: performance.now() }),
+      )
         .then((runId) => runId && tellTrace(runId, tell))
         .catch((error) => stop.signal.aborted || tell("fail", { error }));
     }
@@ -65,13 +64,15 @@ export function useRace() {
 
   const begin = useCallback(
     (modes, body, isReusing) =>
-      followAll(modes, (mode, signal) => newRun({ ...body, mode }, { isReusing, signal })),
+      followAll(modes, (mode, options) =>
+        client.start({ ...body, mode }, { ...options, reuse: isReusing }),
+      ),
     [followAll],
   );
   const open = useCallback(
     (runs) => {
       const ids = Object.fromEntries(runs.map((run) => [run.mode, run.run_id]));
-      followAll(Object.keys(ids), (mode, signal) => existingRun(ids[mode], signal));
+      followAll(Object.keys(ids), (mode, options) => client.follow(ids[mode], options));
     },
     [followAll],
   );
@@ -84,7 +85,7 @@ export function useRace() {
   const cancel = () => {
     current.current.isCancelled = true;
     return Promise.allSettled(
-      runs.filter((run) => run.runId && !isOver(run)).map((run) => cancelRun(run.runId)),
+      runs.filter((run) => run.runId && !isOver(run)).map((run) => client.cancel(run.runId)),
     );
   };
   const known = runs.map((run) => run.runId).join();
@@ -96,9 +97,18 @@ export function useRace() {
   return { runs, problem: race.problem, begin, open, clear, cancel };
 }
 
+/** Gives each message to `take`; resolves to the run's id at its end, to nothing if it was left. */
+async function readAll(messages, take) {
+  for await (const message of messages) {
+    take(message);
+    if (message.event === "end") return message.data.run_id;
+  }
+  return undefined;
+}
+
 /** Asks for the whole trace of a run that is over; without it no bar is marked as critical. */
 const tellTrace = (runId, tell) =>
-  showRun(runId).then(
+  client.show(runId).then(
     (trace) => tell("trace", { trace }),
     () => {},
   );

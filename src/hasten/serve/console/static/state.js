@@ -44,7 +44,7 @@ export const isAnswered = (run) => run.status === "complete" || run.status === "
  * on the page's clock; it ties the run's clock to the page's (`elapsedS`).
  */
 export function takeMessage(run, { event, data }, receivedMs) {
-  const next = READERS[event || kindOf(data)]?.(run, data) ?? run;
+  const next = READERS[event]?.(run, data) ?? run;
   if (next.startedS === null || next.endS !== null) return next;
   // The message that took the least time to arrive says best what the run's clock shows.
   const anchorS = Math.max(
@@ -71,9 +71,6 @@ export function elapsedS(run, nowMs) {
   if (run.anchorS === null || isOver(run)) return run.lastS;
   return Math.max(run.lastS, run.anchorS + (nowMs / 1000) * run.speed);
 }
-
-const kindOf = (data) =>
-  data.complete ? "end" : data.status === "completed" ? "output" : "progress";
 
 const READERS = {
   run: (run, data) => ({

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { EventParser, follow } from "../../../src/hasten/serve/console/static/stream.js";
+import { follow, type Connect } from "../src/follow.ts";
+import { EventParser } from "../src/sse.ts";
 
 const STREAM = [
   ": ping\n",
@@ -11,7 +12,7 @@ const STREAM = [
   'id: 3\rdata: {"complete":true}\r\r\n',
 ].join("");
 
-const parsed = (pieces) => {
+const parsed = (pieces: string[]) => {
   const parser = new EventParser();
   return pieces.flatMap((piece) => parser.push(piece));
 };
@@ -43,7 +44,7 @@ test("a byte order mark, a message without data and a half message are passed ov
 });
 
 /** A connection that gives `pieces` and then ends, or breaks. */
-function response(pieces, { isBroken = false } = {}) {
+function response(pieces: string[], { isBroken = false } = {}) {
   const encoder = new TextEncoder();
   const body = new ReadableStream({
     start(controller) {
@@ -55,22 +56,32 @@ function response(pieces, { isBroken = false } = {}) {
   return { body };
 }
 
+interface Seen {
+  ids: string[];
+  messages: unknown[];
+  connection: boolean[];
+  sleptMs: number[];
+  error?: Error;
+}
+
 /** Follows through `connections`, one after the other; returns what was seen. */
-async function followed(connections) {
-  const seen = { ids: [], messages: [], connection: [], sleptMs: [] };
-  const connect = async (lastId) => {
+async function followed(connections: (ReturnType<typeof response> | Error)[]): Promise<Seen> {
+  const seen: Seen = { ids: [], messages: [], connection: [], sleptMs: [] };
+  const connect: Connect = async (lastId) => {
     seen.ids.push(lastId);
     const next = connections.shift() ?? response([]);
     if (next instanceof Error) throw next;
     return next;
   };
-  const done = follow(connect, {
-    onMessage: ({ data }) => seen.messages.push(data),
+  const messages = follow(connect, {
     onConnection: (isUp) => seen.connection.push(isUp),
-    signal: new AbortController().signal,
     sleep: async (delayMs) => void seen.sleptMs.push(delayMs),
   });
-  seen.runId = await done.catch((error) => void (seen.error = error));
+  try {
+    for await (const { data } of messages) seen.messages.push(data);
+  } catch (error) {
+    seen.error = error as Error;
+  }
   return seen;
 }
 
@@ -83,7 +94,6 @@ test("a stream that ends early is taken up after the last id, at the pace the se
   assert.equal(seen.error, undefined);
   assert.deepEqual(seen.ids, ["", "2", "2"]);
   assert.deepEqual(seen.messages, [{ n: 1 }, { n: 2 }, { complete: true, run_id: "r" }]);
-  assert.equal(seen.runId, "r");
   assert.deepEqual(seen.connection, [true, false, false, true]);
   assert.deepEqual(seen.sleptMs, [70, 140]);
 });
@@ -105,21 +115,18 @@ test("an error that is final ends it at once", async () => {
 
 test("a run that never ends is given up when nothing new comes", async () => {
   const seen = await followed([response(['id: 1\ndata: {"n":1}\n\n'])]);
-  assert.match(seen.error.message, /ended before the run did/);
+  assert.match(seen.error?.message ?? "", /ended before the run did/);
   assert.equal(seen.ids.length, 6);
 });
 
 test("an abort ends it in silence", async () => {
   const stop = new AbortController();
-  const connect = async () => {
+  const connect: Connect = async () => {
     stop.abort();
     throw new TypeError("aborted");
   };
-  const told = [];
-  await follow(connect, {
-    onMessage: told.push,
-    onConnection: (isUp) => told.push(isUp),
-    signal: stop.signal,
-  });
+  const told: unknown[] = [];
+  const onConnection = (isUp: boolean) => told.push(isUp);
+  for await (const message of follow(connect, { onConnection, signal: stop.signal })) told.push(message);
   assert.deepEqual(told, []);
 });

@@ -1,0 +1,53 @@
+// Built from clients/typescript/src/follow.ts by npm run console; 02404b813a521ef374093798f86724e853d38e05ccdafdcc8a5af380aa571977
+/** Following a run to its end through as many connections as it takes. */
+import { messageOf } from "./messages.js";
+import { messagesOf } from "./sse.js";
+const RETRY_MS = 2_000;
+const RETRY_MOST_MS = 15_000;
+const FRUITLESS_MOST = 5;
+/**
+ * Yields a run's messages, each once, to its last; a broken connection is followed by another
+ * after the last message that came. Throws what is final, or when nothing new comes any more.
+ */
+export async function* follow(connect, { signal, after = "", onConnection = () => { }, sleep = wait } = {}) {
+    let lastId = after;
+    let retryMs = RETRY_MS;
+    for (let fruitless = 0; !signal?.aborted;) {
+        try {
+            const { body } = await connect(lastId);
+            onConnection(true);
+            for await (const found of messagesOf(body)) {
+                if ("retryMs" in found) {
+                    retryMs = found.retryMs;
+                    continue;
+                }
+                lastId = found.id || lastId;
+                fruitless = 0;
+                const message = messageOf(found.id, found.event, JSON.parse(found.data));
+                yield message;
+                if (message.event === "end")
+                    return;
+            }
+        }
+        catch (error) {
+            if (signal?.aborted)
+                return;
+            if (error.isFinal)
+                throw error;
+        }
+        if (signal?.aborted)
+            return;
+        fruitless += 1;
+        if (fruitless > FRUITLESS_MOST)
+            throw new Error("The run's stream ended before the run did.");
+        onConnection(false);
+        await sleep(Math.min(retryMs * 2 ** (fruitless - 1), RETRY_MOST_MS), signal);
+    }
+}
+function wait(delayMs, signal) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(resolve, delayMs);
+        const stop = () => (clearTimeout(timer), resolve());
+        signal?.addEventListener("abort", stop, { once: true });
+    });
+}
