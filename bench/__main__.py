@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.harness import Case, as_json, as_markdown, measure, show
 
-NOT_BENCHMARKS = {"__main__", "caches", "harness", "peers", "shapes", "traces"}
+NOT_BENCHMARKS = {"__main__", "caches", "gateways", "harness", "peers", "shapes", "traces"}
 
 
 def main() -> None:
