@@ -17,6 +17,7 @@ Owns the tree and what each error carries; leaves the HTTP status to
     │   ├── StepFailed             its function raised; the cause is ``__cause__``
     │   └── StepTimeout            it did not end within its time
     ├── RunCancelled               somebody cancelled the run
+    ├── RunLost                    another process has the run now; what this one makes is void
     ├── DeadlineExceeded           the whole run did not end by its deadline
     ├── ModelError                 .model
     │   ├── ModelUnavailable       no connection, 5xx, broken stream              retryable
@@ -132,6 +133,12 @@ class RunCancelled(HastenError):
     """The run was cancelled before it ended."""
 
     code = "cancelled"
+
+
+class RunLost(HastenError):
+    """The run was cancelled or is another process's now: nothing is kept of what this one makes."""
+
+    code = "run_lost"
 
 
 class DeadlineExceeded(HastenError):

@@ -169,6 +169,24 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         8 << 20, ge=1_024, description="Largest request body the server reads."
     )
+    durability: Literal["process", "power"] = Field(
+        "process",
+        description="What a write to SQLite survives: a killed process, or power loss too.",
+    )
+    job_concurrency: int = Field(
+        8, ge=0, description="Jobs at once in a server or worker; 0 leaves them to others."
+    )
+    jobs_per_app: int = Field(
+        0, ge=0, description="Jobs of one application at once, over all workers; 0 is any number."
+    )
+    job_lease_s: float = Field(
+        15.0, ge=1, description="A worker of another machine silent for so long has lost its jobs."
+    )
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        description="How long a stopping worker lets its jobs end before giving them back.",
+    )
     retention_days: float = Field(30.0, gt=0, description="Runs older than this are dropped.")
     max_disk_bytes: int = Field(
         1 << 30, ge=1 << 20, description="Runs are dropped, oldest first, above this size."

@@ -10,7 +10,8 @@ import asyncio
 import dataclasses
 import logging
 import math
-import statistics
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from hasten import virtual
@@ -23,6 +24,7 @@ from hasten.caller import LOCAL, Caller
 from hasten.clock import Clock, current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
+from hasten.jobs.queue import EVENTS, JobQueue
 from hasten.model.chain import ChainPolicy, build_chain, limited, surround
 from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimulatedModel
@@ -31,11 +33,13 @@ from hasten.quality.results import ResultStore
 from hasten.settings import MAX_SPEED
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
-from hasten.store.sql import SqlSink, SqlStore, TableStore, open_sql
+from hasten.store.peers import Peers
+from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, TableStore, open_sql
 from hasten.store.tickets import TicketStore
-from hasten.trace.log import RunFilter
+from hasten.trace.elsewhere import OPEN, RunsElsewhere
 from hasten.trace.stats import RunStats
 from hasten.trace.textlog import TextLog
+from hasten.trace.usual import UsualSteps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,13 +55,10 @@ if TYPE_CHECKING:
     from hasten.store.base import ByteStore
     from hasten.store.sql import Tables
     from hasten.trace.event import RunEvent, RunRecord
-    from hasten.trace.log import Sink
+    from hasten.trace.log import RunFilter, Sink
     from hasten.trace.span import Span
 
 _log = logging.getLogger(__name__)
-
-ETA_RUNS = 20
-"""How many past runs of the same kind an ETA is learnt from."""
 
 UNSTORED_RUNS = 50
 """How many ended runs stay readable in memory when the database would not take them."""
@@ -197,11 +198,21 @@ def open_cache(settings: Settings, sql: SqlStore) -> Cache:
     )
 
 
+def _is_given_up(run: Run) -> bool:
+    """Whether a run of a job has ended here without ending: another process goes on with it."""
+    return run.record.status == "queued" or (run.log is not None and run.log.is_lost)
+
+
 class Runtime:
     """Everything a server or a command works with. ``open()`` it, ``close()`` it."""
 
     def __init__(
-        self, settings: Settings, apps: Mapping[str, App], sql: SqlStore, cache: Cache
+        self,
+        settings: Settings,
+        apps: Mapping[str, App],
+        sql: SqlStore,
+        cache: Cache,
+        peers: Peers,
     ) -> None:
         self.settings = settings
         self.apps = dict(apps)
@@ -210,6 +221,8 @@ class Runtime:
         self.feedback = FeedbackStore(sql)
         self.results = ResultStore(sql)
         self.tickets = TicketStore(sql)
+        self.peers = peers
+        self.queue = JobQueue(sql, peers)
         self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
@@ -218,11 +231,13 @@ class Runtime:
         self._models: dict[tuple[str, bool], Model] = {}
         self._endpoint: Model | None = None
         self._live: dict[str, Run] = {}
-        self._usual_s: dict[RunFilter, dict[str, float]] = {}
+        self._usual = UsualSteps(self.sink)
         self._unstored: dict[str, Run] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._pruner: asyncio.Task[None] | None = None
         self._is_closing = False
+        self._elsewhere = RunsElsewhere(self.sink)
+        peers.subscribe(EVENTS, self._elsewhere.hear)
 
     @classmethod
     async def open(cls, settings: Settings, apps: Mapping[str, App] | None = None) -> Self:
@@ -238,29 +253,42 @@ class Runtime:
             raise SettingsError(message) from None
         apps = find_apps() if apps is None else apps
         branches = [app.migrations for app in apps.values() if app.migrations is not None]
-        sql = await open_sql(settings.runs_url, branches=branches)
+        policy = SqlPolicy(survives_power_loss=settings.durability == "power")
+        sql = await open_sql(settings.runs_url, policy, branches=branches)
         cache = await open_cache(settings, sql).__aenter__()
-        runtime = cls(settings, apps, sql, cache)
+        peers = Peers(settings.home / "peers")
+        peers.open()
+        runtime = cls(settings, apps, sql, cache, peers)
         for name, app in apps.items():
             runtime.tables[name] = await app.open_tables(sql)
+        await runtime.bury()
         return runtime
+
+    async def bury(self) -> None:
+        """See to what processes left that were killed: their runs have failed, their jobs wait."""
+        for name in self.peers.dead():
+            await self.sink.end_runs_of(name, current_clock().now())
+            await self.queue.bury(name)
+            self.peers.forget(name)
 
     def keep_house(self) -> None:
         """Drop old runs from now on, again and again, until ``close``."""
         self._pruner = asyncio.create_task(self._prune_now_and_then(), name="prune")
 
-    def cancel_runs(self) -> None:
-        """Cancel every run under way, and start none from now on."""
+    def cancel_runs(self, *, of_jobs: bool = False) -> None:
+        """Cancel the runs under way, of jobs only if told, and start none from now on."""
         self._is_closing = True
         for run in self._live.values():
-            run.cancel()
+            if of_jobs or run.options.attempt is None:
+                run.cancel()
+        self._elsewhere.close()
 
     async def close(self) -> None:
         """Cancel what runs, store how it ended, and give everything back."""
         if self._pruner is not None:
             self._pruner.cancel()
             await asyncio.wait([self._pruner])
-        self.cancel_runs()
+        self.cancel_runs(of_jobs=True)
         await asyncio.gather(*self._endings, return_exceptions=True)
         for model in self._models.values():
             await model.close()
@@ -268,6 +296,7 @@ class Runtime:
             _log.info("%s", line)
         await self.cache.close()
         await self.sql.close()
+        self.peers.close()
 
     @property
     def database(self) -> str:
@@ -317,29 +346,52 @@ class Runtime:
         """
         app = pick_app(self.apps, app_name)
         parsed = app.graph(mode).parse(inputs)
-        clock = self._clock(speed)
+        options = await self.options(
+            app, mode=mode, caller=caller, speed=speed, directives=directives, anew=anew
+        )
+        return self.launch(app, parsed, options)
+
+    async def options(
+        self,
+        app: App,
+        *,
+        mode: str | None,
+        caller: Caller,
+        speed: float | None,
+        directives: Directives = PLAIN,
+        anew: frozenset[str] = frozenset(),
+    ) -> RunOptions:
+        """Return how a run of ``app`` is to be executed here. Raises ``InvalidInput``."""
+        clock = self.clock(speed)
         mode = mode or app.default_mode
-        model = self.model(app, mode)
-        expected_s = await self._expected_s(app.name, mode, clock)
-        if self._is_closing:
-            message = "no run is started any more: the server is stopping"
-            raise RunCancelled(message)
-        options = RunOptions(
+        simulated = self.settings.is_simulated
+        return RunOptions(
             app=app.name,
             mode=mode,
             caller=caller,
             sink=self.sink,
             clock=clock,
-            simulated=self.settings.is_simulated,
+            simulated=simulated,
             cache=self.cache if mode in app.reusing else None,
-            made_by=model.name,
+            made_by=self.model(app, mode).name,
             rerun=app.rerun,
             directives=directives,
             anew=anew,
-            expected_s=expected_s,
+            expected_s=await self._usual.of(app.name, mode, clock, simulated=simulated),
             listeners=(self._text_log, *log_listeners(app)),
+            worker=self.peers.name,
         )
-        run = start_run(app, parsed, model, options, self.tables.get(app.family))
+
+    def launch(self, app: App, inputs: BaseModel, options: RunOptions) -> Run:
+        """Start a run as ``options`` say, and know of it until it has ended.
+
+        Raises ``RunCancelled`` once ``close`` or ``cancel_runs`` was called.
+        """
+        if self._is_closing:
+            message = "no run is started any more: the server is stopping"
+            raise RunCancelled(message)
+        model = self.model(app, options.mode)
+        run = start_run(app, inputs, model, options, self.tables.get(app.family))
         self._live[run.run_id] = run
         ending = asyncio.create_task(self._await_end(run), name=f"end of {run.run_id}")
         self._endings.add(ending)
@@ -368,22 +420,33 @@ class Runtime:
     async def follow(self, run_id: str, caller: Caller, after: int = 0) -> AsyncIterator[RunEvent]:
         """Yield a run's events above ``after``: live to its end, or as they were stored."""
         await self.record(run_id, caller)
-        run = self._held(run_id)
-        if run is not None:
+        while (run := self._held(run_id)) is not None:
             async for event in run.follow(after):
                 yield event
-            return
-        for event in await self.sink.events(run_id, after=after):
+                after = event.seq or after
+            if not _is_given_up(run):
+                return
+        here = partial(self._held, run_id)
+        async for event in self._elsewhere.follow(run_id, after, here):
             yield event
+            after = event.seq or after
+        if here() is not None:
+            async for event in self.follow(run_id, caller, after):
+                yield event
 
     async def cancel(self, run_id: str, caller: Caller) -> RunRecord:
         """Cancel a run and return its line once it has ended."""
         record = await self.record(run_id, caller)
         run = self._live.get(run_id)
-        if run is None:
+        if run is not None and not _is_given_up(run):
+            run.cancel()
+            return (await run.outcome()).record
+        if record.status not in OPEN:
             return record
-        run.cancel()
-        return (await run.outcome()).record
+        with suppress(NotFound):
+            job = await self.queue.find_run(run_id, caller)
+            await self.queue.cancel(job.job_id, caller)
+        return await self.sink.run(run_id)
 
     async def explain(
         self,
@@ -433,6 +496,7 @@ class Runtime:
         for run in under_way:
             run.cancel()
         await asyncio.gather(*(run.outcome() for run in under_way))
+        await self.queue.erase(tenant, user)
         runs = await self.sink.erase(tenant, user)
         self._unstored = {key: run for key, run in self._unstored.items() if not is_theirs(run)}
         await self.feedback.erase(tenant, user)
@@ -441,9 +505,11 @@ class Runtime:
         return {"runs": runs, "entries": entries, "rows": sum(rows)}
 
     def _held(self, run_id: str) -> Run | None:
-        return self._live.get(run_id) or self._unstored.get(run_id)
+        run = self._live.get(run_id) or self._unstored.get(run_id)
+        return None if run is None or _is_given_up(run) else run
 
-    def _clock(self, speed: float | None) -> Clock:
+    def clock(self, speed: float | None) -> Clock:
+        """Return the clock a run at this speed has. Raises ``InvalidInput``."""
         speed = self.settings.speed if speed is None else speed
         if not 0 < speed <= MAX_SPEED:
             message = f"speed is above 0 and at most {MAX_SPEED:g}, not {speed:g}"
@@ -455,26 +521,6 @@ class Runtime:
             raise InvalidInput(message, field="speed", value=speed, allowed=["1"])
         return Clock(speed)
 
-    async def _expected_s(self, app: str, mode: str, clock: Clock) -> dict[str, float]:
-        """Return the usual seconds of each step in past runs of the same kind."""
-        which = RunFilter(
-            app=app,
-            mode=mode,
-            clock=clock.kind,
-            speed=clock.speed,
-            simulated=self.settings.is_simulated,
-            status="complete",
-            limit=ETA_RUNS,
-        )
-        if which not in self._usual_s:
-            try:
-                durations = await self.sink.step_durations(which)
-            except StoreError:
-                return {}
-            usual_s = {name: statistics.median(found) for name, found in durations.items()}
-            self._usual_s[which] = usual_s
-        return self._usual_s[which]
-
     async def _await_end(self, run: Run) -> None:
         try:
             outcome = await run.outcome()
@@ -482,8 +528,8 @@ class Runtime:
             del self._live[run.run_id]
         self.run_stats.add(outcome.record, outcome.spans)
         if not run.record.reuse.get("cached"):
-            self._usual_s.clear()
-        if run.log is not None and not run.log.is_stored:
+            self._usual.forget()
+        if run.log is not None and not run.log.is_stored and not run.log.is_lost:
             self._unstored[run.run_id] = run
             while len(self._unstored) > UNSTORED_RUNS:
                 del self._unstored[next(iter(self._unstored))]

@@ -154,6 +154,8 @@ def test_messages() -> None:
     events = toy_events(lambda _: None)
     replaced = {"section": "Draft", "text": "Tea."}
     events.append(RunEvent(events[0].run_id, "text.replaced", 0.0, data=replaced, seq=99))
+    cut_off = {"error": {"code": "interrupted", "message": ""}, "again_s": None}
+    events.append(RunEvent(events[0].run_id, "run.interrupted", 0.0, data=cut_off, seq=100))
     described = {one for one in events_described() if not one.startswith("model.")}  # trace only
     assert {one.type for one in events} == described
     rows = [line.split(" | ", 1) for line in rows_under("Messages")]

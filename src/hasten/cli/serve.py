@@ -103,6 +103,7 @@ def _load(settings: Settings) -> Served:
     guard = create_app(settings)
 
     def stop() -> None:
+        guard.app.state.jobs.stop()
         guard.app.state.runtime.cancel_runs()
         guard.app.state.feeds.close()
 

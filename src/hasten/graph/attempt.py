@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hasten.cache.cache import Cache
     from hasten.cache.policy import CachePolicy
     from hasten.graph.alarm import Alarm, AlarmClock
+    from hasten.graph.durable import StepRecord
     from hasten.graph.step import Step
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class StepAttempt:
     ``is_tainted``: its inputs are not as good as they should be, so its value is not kept.
     ``directives`` are what the run asks of the cache. ``age_s`` is how old its value
     is if the cache gave it, or 0 if it was computed for another run at the same time;
-    ``None`` if this attempt made it.
+    ``None`` if this attempt made it. ``record`` keeps what it settles to, or did before.
     """
 
     step: Step[..., Any]
@@ -77,10 +78,23 @@ class StepAttempt:
     is_output: bool = False
     is_tainted: bool = False
     directives: Directives = PLAIN
+    record: StepRecord | None = None
     age_s: float | None = None
 
     async def run(self) -> Settled:
-        """Run the step and return how it settled; raises only cancellation.
+        """Run the step, unless its record knows how it settled; raises only cancellation."""
+        if self.record is None:
+            return await self._run()
+        settled = self.record.find(self.step)
+        if settled is None:
+            settled = await self._run()
+            self.record.keep(self.step, settled)
+        elif self.is_output:
+            settled = msgspec.structs.replace(settled, plain=to_plain(settled.value))
+        return settled
+
+    async def _run(self) -> Settled:
+        """Run the step and return how it settled.
 
         Its timeout bounds all tries together. When they are spent its fallback,
         if it has one, gets the same time once more, and its value is tainted. A

@@ -267,7 +267,9 @@ class RunFreshness:
         """Make a part anew from what its inputs are now, where it was made before."""
         old = part.again
         new = {name: one.value for name, one in self._renewed.items() if name in old.values}
-        again = replace(old, values={**old.values, **new}, directives=_anew(self._asked))
+        again = replace(
+            old, values={**old.values, **new}, directives=_anew(self._asked), record=None
+        )
         attempt = replace(again, attributes={**again.attributes, "reason": "not fresh enough"})
         task = asyncio.create_task(attempt.run(), context=part.context)
         return _Part(again, part.context, await task, attempt.age_s)

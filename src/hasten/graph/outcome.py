@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hasten.cache.cache import Cache
     from hasten.clock import Clock
     from hasten.errors import HastenError
+    from hasten.graph.durable import RunAttempt
     from hasten.trace.event import RunEvent, RunRecord, RunStatus
     from hasten.trace.log import Sink
     from hasten.trace.span import Span
@@ -37,7 +38,8 @@ class RunOptions:
     what answers, such as a model's name: nothing another made is reused.
     ``directives`` are what the run asks of the cache, ``rerun`` how its whole answer
     may be given again. The steps or outputs in ``anew`` are computed whatever is stored,
-    and with them the whole answer.
+    and with them the whole answer. ``attempt`` is there when the run may take several.
+    ``worker`` names the process.
     """
 
     app: str = ""
@@ -55,6 +57,8 @@ class RunOptions:
     directives: Directives = PLAIN
     anew: frozenset[str] = frozenset()
     rerun: CachePolicy | None = None
+    attempt: RunAttempt | None = None
+    worker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from hasten.trace.log import RunLog
 from hasten.trace.recorder import Recorder, describe, enter_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -66,10 +66,13 @@ class Run:
         self.graph = graph
         self.options = options = options or RunOptions()
         self.clock = options.clock or current_clock()
-        self.record = self._new_record(inputs)
+        attempt = options.attempt
+        earlier = attempt.earlier if attempt is not None else ()
+        self.record = self._new_record(inputs, earlier)
         self.recorder = Recorder(self.record, self.clock)
         self.recorder.listeners.extend(options.listeners)
-        self.log = RunLog(self.recorder, options.sink) if options.sink is not None else None
+        sink = options.sink
+        self.log = RunLog(self.recorder, sink, earlier) if sink is not None else None
         self._deadline_s = _tightest(graph.deadline_s, options.deadline_s)
         self._loop = asyncio.get_running_loop()
         self._values = {name: getattr(inputs, name) for name in type(inputs).model_fields}
@@ -123,7 +126,7 @@ class Run:
         async for event in self.log.follow(after):
             yield event
 
-    def _new_record(self, inputs: BaseModel) -> RunRecord:
+    def _new_record(self, inputs: BaseModel, earlier: Sequence[RunEvent]) -> RunRecord:
         options = self.options
         return RunRecord(
             run_id=options.run_id or new_run_id(self.clock),
@@ -135,7 +138,8 @@ class Run:
             clock=self.clock.kind,
             speed=self.clock.speed,
             simulated=options.simulated,
-            started_s=self.clock.now(),
+            started_s=earlier[0].at_s if earlier else self.clock.now(),
+            worker=options.worker,
             inputs=inputs.model_dump(mode="json"),
         )
 
@@ -148,7 +152,11 @@ class Run:
             set_cache(self.options.cache, self.options.made_by)
 
     async def _main(self) -> Outcome:
-        self._emit("run.started", **_headline(self.record))
+        attempt = self.options.attempt
+        if attempt is not None and attempt.earlier:
+            attempt.resume(self.recorder, self.graph.steps)
+        else:
+            self._emit("run.started", **_headline(self.record))
         if self._deadline_s is not None:
             self._alarms.after(self._deadline_s, functools.partial(self._finish, "deadline"))
         try:
@@ -227,6 +235,7 @@ class Run:
             graph.is_output[position],
             is_tainted,
             asked,
+            None if self.options.attempt is None else self.options.attempt.steps,
         )
         work = self._run_step(position, attempt)
         task = self._loop.create_task(work, name=step.name, context=self._step_context(position))
@@ -307,8 +316,10 @@ class Run:
         """Give out an output, or end the run for want of it."""
         step = self.graph.steps[position]
         if settled is not None and settled.result != "none":
-            self.record.outputs[step.name] = settled.plain
-            self._emit("output", name=step.name, phase=step.policy.phase, value=settled.plain)
+            told, value = self.record.outputs, settled.plain
+            if step.name not in told or told[step.name] != value:
+                told[step.name] = value
+                self._emit("output", name=step.name, phase=step.policy.phase, value=value)
         elif step.name not in self.graph.optional:
             self._error = self._errors[position]
             self._finish("failed")
@@ -358,6 +369,8 @@ class Run:
             self._error = RunCancelled(f"run {self.run_id} was cancelled")
         record.error = describe(self._error) if self._error else None
         self.recorder.flush_text()
+        if await self._is_put_off():
+            return
         if (
             self._rerun is not None
             and record.status == "complete"
@@ -377,6 +390,20 @@ class Run:
         )
         if self.log is not None:
             await self.log.close()
+
+    async def _is_put_off(self) -> bool:
+        """End this attempt but not the run, if there shall be another one; whether that is so."""
+        attempt, record = self.options.attempt, self.record
+        if attempt is None or record.status != "failed" or self._error is None:
+            return False
+        again_s = attempt.again_s(self._error)
+        if again_s is None:
+            return False
+        record.status = "queued"
+        self._emit("run.interrupted", error=record.error, again_s=again_s)
+        if self.log is not None:
+            await self.log.close()
+        return True
 
     def _outcome(self) -> Outcome:
         there = self.record.outputs

@@ -24,6 +24,7 @@ from hasten.serve.gateway.door import GatewayDoor
 from hasten.serve.gateway.gateway import Gateway
 from hasten.serve.guard import Guard
 from hasten.serve.health import router as health_router
+from hasten.serve.jobs import router as jobs_router
 from hasten.serve.metrics import RequestCounts
 from hasten.serve.metrics import router as metrics_router
 from hasten.serve.problems import add_problems
@@ -31,6 +32,7 @@ from hasten.serve.quality import router as quality_router
 from hasten.serve.runs import router as runs_router
 from hasten.serve.stream.feed import Feeds
 from hasten.wire import Runtime
+from hasten.wire_jobs import RuntimeJobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -51,12 +53,16 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = app.state.runtime = await Runtime.open(settings, served)
+        jobs = app.state.jobs = RuntimeJobs(runtime)
         runtime.keep_house()
         gateway = app.state.gateway = Gateway(runtime)
         gateway.start()
+        if settings.job_concurrency:
+            jobs.work()
         try:
             yield
         finally:
+            await jobs.drain()
             await gateway.close()
             await runtime.close()
 
@@ -73,7 +79,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     app.state.feeds = Feeds()
     app.add_middleware(RequestCounts, counts=app.state.request_counts)
     add_problems(app)
-    routers = (apps_router, runs_router, follow_router, feedback_router, cache_router)
+    routers = (apps_router, runs_router, follow_router, jobs_router, feedback_router, cache_router)
     for router in (*routers, health_router, quality_router, metrics_router):
         app.include_router(router)
     add_apps(app, served)

@@ -47,6 +47,7 @@ async def exposition(
         *_runs(runtime),
         *_feedback(runtime),
         *_cache(runtime.cache),
+        *await _jobs(runtime),
         *_gateway(gateway),
         *await _storage(runtime),
         _build(runtime),
@@ -215,6 +216,17 @@ async def _storage(runtime: Runtime) -> list[Metric]:
     if held_bytes is not None:
         found.append(_gauge("hasten_storage_bytes", "What runs take.", (), {(): held_bytes}))
     return found
+
+
+async def _jobs(runtime: Runtime) -> list[Metric]:
+    try:
+        counts = await runtime.queue.count()
+    except StoreError:
+        return []
+    rows: Rows = {(status,): number for status, number in counts.items()}
+    return [
+        _gauge("hasten_jobs", "Jobs kept, by state; dead ones wait for you.", ("status",), rows)
+    ]
 
 
 def _build(runtime: Runtime) -> Metric:

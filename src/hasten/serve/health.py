@@ -22,8 +22,10 @@ async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
     """
     response.headers["Cache-Control"] = "no-store"
     database: dict[str, Any] = {"available": True}
+    jobs: dict[str, int] | None = None
     try:
         await runtime.runs(RunFilter(limit=1))
+        jobs = await runtime.queue.count()
     except StoreError as error:
         database = {"available": False, "error": error.code}
     cache = stats_shown(runtime.cache)
@@ -34,6 +36,7 @@ async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
         "model": runtime.settings.model or "simulated",
         "simulated": runtime.settings.is_simulated,
         "live_runs": runtime.live_runs,
+        "jobs": jobs,
         "database": database,
         "cache": {"tiers": cache["tiers"], "uses": cache["uses"]},
     }

@@ -17,6 +17,7 @@ Event types and their ``data``:
 ``model.hedged``   model, after_s, second_won: a second call was made beside a slow one
 ``model.escalated``  model, to, reason: the small model's answer would not do
 ``model.repaired``  model, repairs, tokens_in, tokens_out: an answer was brought into its form
+``run.interrupted``  error, again_s: an attempt ended, the run goes on in so many seconds
 ``run.finished``   status, degraded_by, error, duration_ms, reuse
 """
 
@@ -28,7 +29,7 @@ import msgspec
 
 from hasten.clock import ClockKind
 
-RunStatus = Literal["running", "complete", "degraded", "failed", "cancelled"]
+RunStatus = Literal["queued", "running", "complete", "degraded", "failed", "cancelled"]
 
 
 class RunEvent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,10 +52,10 @@ class RunRecord(msgspec.Struct, kw_only=True):
 
     ``simulated`` is true when a simulated model answered any of it. Runs of
     different ``clock``, ``speed`` or ``simulated`` are never averaged together.
-    ``reuse`` says what of the answer was computed before, under these names:
-    ``cached`` (a rerun: all of it), ``cached_at_s``, ``source_run_id``,
-    ``fresh_share`` (0 to 1, by characters), ``cached_components`` and
-    ``fresh_components`` (name to age in seconds).
+    ``worker`` names the process it runs in or ended in. ``reuse`` says what of the
+    answer was computed before, under these names: ``cached`` (a rerun: all of it),
+    ``cached_at_s``, ``source_run_id``, ``fresh_share`` (0 to 1, by characters),
+    ``cached_components`` and ``fresh_components`` (name to age in seconds).
     """
 
     run_id: str
@@ -80,6 +81,7 @@ class RunRecord(msgspec.Struct, kw_only=True):
     tokens_out: int = 0
     cost_usd: float = 0.0
     first_text_s: float | None = None
+    worker: str = ""
     reuse: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property

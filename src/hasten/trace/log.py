@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import msgspec
 
 from hasten.codec import to_plain
-from hasten.errors import CodecError, NotFound, StoreError
+from hasten.errors import CodecError, NotFound, RunLost, StoreError
 from hasten.trace.event import RunRecord
 from hasten.trace.span import ROOT_SPAN_ID, Span
 
@@ -218,15 +218,19 @@ class RunLog:
     what is stored has its number and goes to the followers. A sink that fails
     never fails the run: the events are numbered and handed on all the same,
     sent to the sink again with a later batch and at the end, and ``is_stored``
-    says whether everything so far is there.
+    says whether everything so far is there. A sink that raises ``RunLost`` ends it: what
+    the run tells is not to be seen any more, and ``is_lost`` says so.
+
+    ``earlier`` are the stored events of attempts before, from the first.
     """
 
-    def __init__(self, recorder: Recorder, sink: Sink) -> None:
+    def __init__(self, recorder: Recorder, sink: Sink, earlier: Sequence[RunEvent] = ()) -> None:
         self.recorder = recorder
         self.is_stored = True
+        self.is_lost = False
         self._sink = sink
         self._waiting: list[RunEvent] = []
-        self._numbered: list[RunEvent] = []
+        self._numbered: list[RunEvent] = list(earlier)
         self._unstored: list[RunEvent] = []
         self._has_line = False
         self._retry_at_s = float("-inf")
@@ -270,7 +274,7 @@ class RunLog:
     async def _write(self) -> None:
         try:
             self._has_line = await self._keep(self._sink.save_run, self.recorder.run)
-            while not self._is_closing:
+            while not self._is_closing and not self.is_lost:
                 await self._has_work.wait()
                 self._has_work.clear()
                 await self._write_batch()
@@ -303,7 +307,8 @@ class RunLog:
         try:
             await self._store_events()
         finally:  # though this task is cancelled: their numbers are taken
-            self._numbered.extend(batch)
+            if not self.is_lost:
+                self._numbered.extend(batch)
             self._tell_followers()
 
     async def _store_events(self) -> None:
@@ -325,7 +330,7 @@ class RunLog:
 
     async def _keep(self, keep: Callable[..., Awaitable[None]], *what: object) -> bool:
         """Hand something to the sink; whether it was kept. A sink that is gone is left alone."""
-        if self.recorder.clock.monotonic() < self._retry_at_s:
+        if self.is_lost or self.recorder.clock.monotonic() < self._retry_at_s:
             return False
         try:
             await keep(*what)
@@ -335,6 +340,9 @@ class RunLog:
             self.is_stored = False
             if error.retryable:
                 self._retry_at_s = self.recorder.clock.monotonic() + RETRY_AFTER_S
+            return False
+        except RunLost:
+            self.is_lost, self.is_stored = True, False
             return False
         return True
 

@@ -26,7 +26,7 @@ from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.span import Span, SpanKind, SpanStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from hasten.clock import Clock
@@ -35,6 +35,10 @@ _log = logging.getLogger(__name__)
 
 TEXT_EVERY_S = 0.1
 """Pieces of text are merged to at most one event in this time, per section."""
+
+
+INTERRUPTED = {"code": "interrupted", "message": "the process that ran it ended"}
+"""The error of what was under way in a process that is gone, as ``describe`` has errors."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -67,6 +71,43 @@ class Recorder:
         self._monotonic = clock.monotonic
         self._offset_s = run.started_s - clock.monotonic()
 
+    def resume(self, earlier: Sequence[RunEvent]) -> None:
+        """Go on after the events of an earlier attempt: with its spans, figures and outputs.
+
+        Spans that were open then were cut off; they end, as ``cancelled``, where it was last
+        heard of.
+        """
+        for event in earlier:
+            self._take_over(event)
+        last_s = earlier[-1].at_s
+        self._offset_s = max(self.clock.now(), last_s) - self._monotonic()
+        for span in self.spans[1:]:
+            if span.end_s is None:
+                span.end_s, span.status = last_s, "cancelled"
+                self._count(span)
+                self._tell_finished(span)
+
+    def _take_over(self, event: RunEvent) -> None:
+        run, data = self.run, event.data
+        match event.type:
+            case "span.started":
+                named = {"kind", "name", "parent_id", "start_s"}
+                attributes = {name: value for name, value in data.items() if name not in named}
+                found = {name: data[name] for name in named}
+                self.spans.append(Span(event.span_id, **found, attributes=attributes))
+            case "span.finished":
+                span = self.spans[event.span_id - 1]
+                span.end_s, span.status = data["end_s"], data["status"]
+                span.attributes = data["attributes"]
+                self._count(span)
+            case "text":
+                if run.first_text_s is None:
+                    run.first_text_s = event.at_s - run.started_s
+            case "output":
+                run.outputs[data["name"]] = data["value"]
+            case "degraded":
+                run.degraded_by.append(f"{data['step']}: {data['reason']}")
+
     def now(self) -> float:
         """Return seconds since the Unix epoch on the run's clock; never goes back."""
         return self._offset_s + self._monotonic()
@@ -97,20 +138,11 @@ class Recorder:
         """Close ``span``, add its figures to the run's, and say so, after the text it wrote."""
         if self._texts:
             self._send_texts_of(span)
-        span.end_s = end_s = self.now()
+        span.end_s = self.now()
         span.status = status
         self._count(span)
         if self.listeners:
-            data = {
-                "kind": span.kind,
-                "name": span.name,
-                "parent_id": span.parent_id,
-                "start_s": span.start_s,
-                "end_s": end_s,
-                "status": status,
-                "attributes": dict(span.attributes),
-            }
-            self._tell(RunEvent(self.run.run_id, "span.finished", end_s, span.span_id, data))
+            self._tell_finished(span)
 
     def text(self, section: str, text: str, span_id: int) -> None:
         """Pass on a piece of an answer: the first at once, then merged (``TEXT_EVERY_S``)."""
@@ -127,8 +159,11 @@ class Recorder:
             pending.span_id = span_id
 
     def degrade(self, step: str, reason: str, span: Span) -> None:
-        """Note that ``step`` went on without what it wanted, and say so inside ``span``."""
-        self.run.degraded_by.append(f"{step}: {reason}")
+        """Note that ``step`` went on without what it wanted, and say so inside ``span``, once."""
+        line = f"{step}: {reason}"
+        if line in self.run.degraded_by:
+            return
+        self.run.degraded_by.append(line)
         self.emit("degraded", span.span_id, {"step": step, "reason": reason})
 
     def flush_text(self) -> None:
@@ -137,6 +172,19 @@ class Recorder:
             pending.timer.cancel()
             self._send_text(section, pending)
         self._texts.clear()
+
+    def _tell_finished(self, span: Span) -> None:
+        end_s = self.now() if span.end_s is None else span.end_s
+        data = {
+            "kind": span.kind,
+            "name": span.name,
+            "parent_id": span.parent_id,
+            "start_s": span.start_s,
+            "end_s": end_s,
+            "status": span.status,
+            "attributes": dict(span.attributes),
+        }
+        self._tell(RunEvent(self.run.run_id, "span.finished", end_s, span.span_id, data))
 
     def _tell(self, event: RunEvent) -> None:
         for listener in self.listeners:

@@ -36,7 +36,7 @@ class HastenEncoder(Encoder):
                 return self._span_started(event)
             case "span.finished":
                 return [Message({"span_id": event.span_id, **event.data}, "span")]
-            case "text" | "text.replaced" | "degraded":
+            case "text" | "text.replaced" | "degraded" | "run.interrupted":
                 return [Message({"at_s": event.at_s, **event.data}, event.type)]
             case "progress":
                 return self._progressed(event)

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from sqlalchemy import exc
+from sqlalchemy import exc, func, select
 
 from hasten.errors import HastenError, StoreError, StoreUnavailable
 from hasten.store.breaker import StoreBreaker
@@ -42,7 +42,8 @@ class SqlPolicy:
 
     ``call_s`` bounds one read or write from asking to answer, ``upkeep_s`` the
     upgrade at start and the clearing up after deletions. An unavailable database is
-    left alone for ``rest_s``.
+    left alone for ``rest_s``. ``survives_power_loss``: each write of SQLite waits for
+    the disk; else it survives the death of the process only. PostgreSQL has its own say.
     """
 
     connect_s: float = 5.0
@@ -50,6 +51,13 @@ class SqlPolicy:
     upkeep_s: float = 60.0
     rest_s: float = 1.0
     pool_size: int = 10
+    survives_power_loss: bool = False
+
+
+def notify(connection: Connection, channel: str, text: str) -> None:
+    """Tell all who ``listen`` to ``channel`` once this transaction is made, where one can."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_notify(channel, text)))
 
 
 class SqlStore(ABC):
@@ -121,11 +129,8 @@ class SqlStore(ABC):
     async def close(self) -> None:
         """End what is under way, then let go of connections and threads."""
 
-    def tell(self, connection: Connection, channel: str, text: str) -> None:
-        """Tell all who ``listen`` to ``channel`` once this transaction is made, where one can."""
-
     async def listen(self, channel: str, heard: Callable[[str], None]) -> None:  # noqa: ARG002 - no news here
-        """Call ``heard`` with what is told, until cancelled; by default nothing ever is.
+        """Call ``heard`` with what ``notify`` tells, until cancelled; by default nothing ever is.
 
         Raises ``StoreUnavailable`` when the news stop.
         """

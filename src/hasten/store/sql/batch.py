@@ -27,6 +27,13 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> Non
     _execute(connection, _insert_new(connection.dialect.name, table), rows)
 
 
+def insert_one(connection: Connection, table: Table, row: Row, unique: Sequence[str]) -> bool:
+    """Insert a row unless another has the same in the ``unique`` columns; whether it was."""
+    statement = _insert(connection.dialect.name, table)
+    once = statement.on_conflict_do_nothing(index_elements=unique)
+    return connection.execute(once, row).rowcount > 0
+
+
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert each row, or replace the one with its primary key."""
     _execute(connection, _upsert(connection.dialect.name, table), rows)

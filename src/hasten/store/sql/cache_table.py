@@ -27,6 +27,7 @@ from hasten.store.base import (
     first_epoch,
 )
 from hasten.store.merge import merged_reads, merged_writes
+from hasten.store.sql.base import notify
 from hasten.store.sql.batch import insert_into, upsert
 from hasten.store.sql.schema import (
     cache_entries,
@@ -156,7 +157,7 @@ class TableStore(ByteStore):
         upsert(on, cache_marks, [{"mark": one, "epoch": epoch} for one in dict.fromkeys(marks)])
         if epoch % FORGET_EVERY == 0:
             _forget_marks(on)
-        self._sql.tell(on, NEWS, str(epoch))
+        notify(on, NEWS, str(epoch))
         return epoch
 
     async def changes(self, since: int, marks: Sequence[bytes] = ()) -> Changes:

@@ -13,7 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import URL, Select, Table, Text, func, literal, select, text
+from sqlalchemy import URL, LargeBinary, Select, Table, Text, func, literal, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from hasten.errors import MissingExtra, StoreUnavailable
@@ -35,7 +35,7 @@ _UPGRADE_LOCK = 0x68617374656E
 ROW_BYTES = 100
 """What a row takes besides its texts, roughly: its header, its numbers, its index entries."""
 
-_TEXTS = (Text, JsonText)
+_TEXTS = (Text, JsonText, LargeBinary)
 
 _AWAY_CLASSES = {"08", "40", "53", "55", "57"}
 """SQLSTATE classes that pass: connection, rollback, resources, state, operator's intervention."""
@@ -74,10 +74,6 @@ class PostgresStore(SqlStore):
     async def close(self) -> None:
         """Close the pool."""
         await self._engine.dispose()
-
-    def tell(self, connection: Connection, channel: str, text: str) -> None:
-        """Notify; PostgreSQL delivers it as the transaction commits."""
-        connection.execute(select(func.pg_notify(channel, text)))
 
     async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
         """Listen on a connection of the pool, which is not used again afterwards."""

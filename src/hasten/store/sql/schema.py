@@ -2,8 +2,9 @@
 
 Owns names, types and indexes. Times are seconds since the Unix epoch, JSON is
 kept as text so that SQLite and PostgreSQL hold the same. A run's columns are
-``RunRecord``'s fields, an event's ``RunEvent``'s, a span's ``Span``'s. ``sink``,
-``cache_table`` and ``store/keys`` query them; a test compares them with a migrated database.
+``RunRecord``'s fields, an event's ``RunEvent``'s, a span's ``Span``'s, a job's
+``JobRecord``'s. ``sink``, ``cache_table``, ``store/keys`` and ``jobs/table`` query them; a
+test compares them with a migrated database.
 """
 
 from __future__ import annotations
@@ -86,10 +87,12 @@ runs = Table(
     Column("cost_usd", Double, nullable=False),
     Column("first_text_s", Double),
     Column("reuse", JsonText, nullable=False, server_default="{}"),
+    Column("worker", Text, nullable=False, server_default=""),
     Index("runs_by_start", "started_s", "run_id"),
     Index("runs_by_tenant", "tenant", "started_s", "run_id"),
     Index("runs_by_user", "tenant", "user", "started_s", "run_id"),
     Index("runs_by_app", "app", "started_s", "run_id"),
+    Index("runs_by_worker", "worker", "status"),
 )
 
 events = Table(
@@ -116,6 +119,52 @@ spans = Table(
     Column("end_s", Double),
     Column("status", Text, nullable=False),
     Column("attributes", JsonText, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("inputs", JsonText, nullable=False),
+    Column("speed", Double, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("key", Text),
+    Column("status", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created_s", Double, nullable=False),
+    Column("due_s", Double, nullable=False),
+    Column("started_s", Double),
+    Column("ended_s", Double),
+    Column("attempt", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("interruptions", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("lease_s", Double),
+    Column("error", JsonText),
+    Index("jobs_by_turn", "status", "priority", "due_s", "job_id"),
+    Index("jobs_by_due", "status", "due_s"),
+    Index("jobs_by_run", "run_id", unique=True),
+    Index("jobs_by_key", "tenant", "user", "key", unique=True),
+    Index("jobs_by_tenant", "tenant", "created_s", "job_id"),
+    Index("jobs_by_user", "tenant", "user", "created_s", "job_id"),
+)
+
+job_steps = Table(
+    "job_steps",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 

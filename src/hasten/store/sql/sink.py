@@ -12,24 +12,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, func, select, update
 
 from hasten.errors import NotFound
 from hasten.store.sql.batch import insert_new, upsert
-from hasten.store.sql.schema import events, feedback, runs, spans
+from hasten.store.sql.schema import events, feedback, job_steps, jobs, runs, spans
 from hasten.trace.event import RunEvent, RunRecord
+from hasten.trace.recorder import INTERRUPTED
 from hasten.trace.span import ROOT_SPAN_ID, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
     from hasten.store.sql.base import SqlStore
+    from hasten.trace.event import RunStatus
     from hasten.trace.log import RunFilter
 
 DROP_RUNS = 50
 """Whole runs are dropped so many to a transaction, and other work goes in between."""
+
+_OPEN_JOBS = select(jobs.c.run_id).where(jobs.c.status.in_(("queued", "running")))
+"""The runs of jobs that are not over."""
 
 _PLAIN_FILTERS = ("tenant", "user", "app", "mode", "status", "clock", "speed", "simulated")
 
@@ -103,10 +108,21 @@ class SqlSink:
             found.setdefault(row["name"], []).append(row["duration_s"])
         return found
 
+    async def end_runs_of(self, worker: str, now_s: float) -> int:
+        """Mark the runs of a process that is gone as failed; return how many they were.
+
+        Those of jobs are left: others take them up.
+        """
+        return await self._store.write(partial(_end_runs_of, worker=worker, now_s=now_s))
+
     async def prune(self, *, before_s: float) -> int:
-        """Drop whole runs that ended before ``before_s``; return how many."""
+        """Drop whole runs that ended before ``before_s``; return how many.
+
+        A run without an end counts from its start, unless it is an open job's.
+        """
         ended_s = func.coalesce(runs.c.ended_s, runs.c.started_s)
-        dropped = await self._drop_all((runs.c.started_s < before_s) & (ended_s < before_s))
+        is_old = (runs.c.started_s < before_s) & (ended_s < before_s)
+        dropped = await self._drop_all(is_old & runs.c.run_id.not_in(_OPEN_JOBS))
         await self._store.reclaim()
         return dropped
 
@@ -153,6 +169,42 @@ def _save_ended(
     upsert(connection, spans, rows)
 
 
+def end_run(
+    connection: Connection,
+    run_id: str,
+    status: RunStatus,
+    error: Mapping[str, str],
+    now_s: float,
+) -> None:
+    """End a run from outside, as its own process would: its line, and its last event."""
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
+    if row is None:
+        return
+    ended_s = max(now_s, row["started_s"])
+    ended = {"status": status, "ended_s": ended_s, "error": dict(error)}
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(ended))
+    last = select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.run_id == run_id)
+    data = {
+        "status": status,
+        "degraded_by": row["degraded_by"],
+        "error": dict(error),
+        "reuse": row["reuse"],
+        "duration_ms": (ended_s - row["started_s"]) * 1e3,
+    }
+    seq = connection.execute(last).scalar_one() + 1
+    event = RunEvent(run_id, "run.finished", ended_s, ROOT_SPAN_ID, data, seq)
+    insert_new(connection, events, [msgspec.structs.asdict(event)])
+
+
+def _end_runs_of(connection: Connection, worker: str, now_s: float) -> int:
+    theirs = (runs.c.worker == worker) & (runs.c.status == "running")
+    query = select(runs.c.run_id).where(theirs, runs.c.run_id.not_in(_OPEN_JOBS))
+    found = connection.execute(query).scalars().all()
+    for run_id in found:
+        end_run(connection, run_id, "failed", INTERRUPTED, now_s)
+    return len(found)
+
+
 def _fetch(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -181,6 +233,8 @@ def _drop(
     if which is not None:
         query = query.where(which)
     ids = connection.execute(query).scalars().all()
-    for table in (events, spans, feedback, runs):
+    theirs = select(jobs.c.job_id).where(jobs.c.run_id.in_(ids))
+    connection.execute(delete(job_steps).where(job_steps.c.job_id.in_(theirs)))
+    for table in (events, spans, feedback, jobs, runs):
         connection.execute(delete(table).where(table.c.run_id.in_(ids)))
     return len(ids)

@@ -7,8 +7,9 @@ share a file: each transaction takes the write lock as it begins and waits for
 its turn up to the policy's deadline.
 
 A commit survives the death of the process; the loss of power may cost the last
-ones (``synchronous = NORMAL``), never the file. Owns opening, measuring and
-clearing up; leaves the thread to ``sqlite_thread``, deadlines and errors to ``base``.
+ones (``synchronous = NORMAL``) unless the policy says otherwise, never the file.
+Owns opening, measuring and clearing up; leaves the thread to ``sqlite_thread``, deadlines
+and errors to ``base``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class SqliteStore(SqlStore):
     def __init__(self, path: str, policy: SqlPolicy) -> None:
         super().__init__(f"sqlite:///{path}", policy)
         self._folder = Path(path).parent
-        self._thread = SqliteThread(path, policy.call_s)
+        self._thread = SqliteThread(path, policy.call_s, is_synced=policy.survives_power_loss)
         self._is_open = False
 
     async def migrate(self, branches: Sequence[Path] = ()) -> list[str]:

@@ -21,11 +21,14 @@ from hasten.store.wal import switch_to_wal
 class SqliteThread(StoreThread):
     """Runs functions of a connection to the file ``path``, which waits ``busy_s`` for a lock.
 
+    ``is_synced``: each commit waits until it is on the disk.
+
     What one function raises is its own; what breaks a commit goes to all who shared it.
     """
 
-    def __init__(self, path: str, busy_s: float) -> None:
+    def __init__(self, path: str, busy_s: float, *, is_synced: bool = False) -> None:
         super().__init__(path)
+        self._synchronous = "FULL" if is_synced else "NORMAL"
         self._path = path
         self._busy_s = busy_s
         engine = create_engine("sqlite://", creator=self._open, poolclass=StaticPool)
@@ -71,7 +74,7 @@ class SqliteThread(StoreThread):
         raw = sqlite3.connect(self._path, isolation_level=None, timeout=self._busy_s)
         raw.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for a new file, before its first table
         switch_to_wal(raw)
-        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute(f"PRAGMA synchronous = {self._synchronous}")
         return raw
 
 

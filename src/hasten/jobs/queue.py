@@ -1,0 +1,181 @@
+"""The queue: jobs submitted, taken, held on to, looked at, and who is told of it.
+
+Owns ``JobQueue``, the one interface to jobs, the same on SQLite (one machine) and on
+PostgreSQL (many). Nothing polls: whoever changes the queue wakes the workers, by a
+callback in its own process, by ``store/peers`` in others of the machine, by ``NOTIFY``
+on other machines. Leaves the acts themselves to ``table`` and running jobs to ``worker``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from hasten.clock import Clock
+from hasten.errors import NotFound, StoreError
+from hasten.jobs import table
+from hasten.jobs.job import JobRecord, JobRequest, check_request, new_job
+from hasten.jobs.sink import JobSink, JobSteps
+from hasten.jobs.table import CHANNEL, LOST, NEWS
+from hasten.store.sql.schema import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from hasten.caller import Caller
+    from hasten.jobs.job import JobFilter
+    from hasten.jobs.table import TakeLimits, Taken
+    from hasten.store.peers import Peers
+    from hasten.store.sql import SqlStore
+    from hasten.trace.event import RunRecord
+
+T = TypeVar("T")
+
+EVENTS = "events"
+"""What peers ring when a job has told something."""
+
+
+class JobQueue:
+    """The jobs in a database. Calls raise ``StoreUnavailable`` when it cannot be asked.
+
+    ``clock`` is real, whatever clock the jobs' runs have.
+    """
+
+    def __init__(self, store: SqlStore, peers: Peers, clock: Clock | None = None) -> None:
+        self.store = store
+        self.clock = clock or Clock()
+        self._peers = peers
+        self._listener: asyncio.Task[None] | None = None
+
+    @property
+    def worker(self) -> str:
+        """The name under which this process takes jobs."""
+        return self._peers.name
+
+    def listen(self, news: Callable[[], None], lost: Callable[[], None]) -> None:
+        """Until ``close``, call ``news`` when there may be a job to take.
+
+        And ``lost`` when one that was taken may have been taken away.
+        """
+        calls = {NEWS: news, LOST: lost}
+        for word, heard in calls.items():
+            self._peers.subscribe(word, heard)
+
+        def told(word: str) -> None:
+            for heard in [calls[word]] if word in calls else calls.values():
+                heard()
+
+        self._listener = asyncio.create_task(self._listen(told), name="job news")
+
+    async def _listen(self, told: Callable[[str], None]) -> None:
+        """Hear of other machines; when the line breaks, some may have been missed."""
+        while True:
+            with suppress(StoreError):
+                await self.store.listen(CHANNEL, told)
+            await self.clock.sleep(self.store.policy.rest_s)
+            told("")
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+
+    async def submit(self, asked: JobRequest, run: RunRecord) -> JobRecord:
+        """Keep a job and wake a worker; ``run`` is the line of the run it will be.
+
+        A request whose key is known gives the job that has it. Raises ``InvalidInput``.
+        """
+        check_request(asked)
+        job = new_job(asked, run.run_id, self.clock.now())
+        return await self._change(partial(table.submit, job=job, run=run))
+
+    async def take(self, limits: TakeLimits) -> Taken:
+        """Take the jobs whose turn it is."""
+        now_s = self.clock.now()
+        return await self.store.write(
+            partial(table.take, worker=self.worker, limits=limits, now_s=now_s)
+        )
+
+    async def beat(self, job_ids: Sequence[str], lease_s: float) -> dict[str, int]:
+        """Hold on to jobs; return the attempt of each that is still this worker's."""
+        return await self.store.write(
+            partial(table.beat, worker=self.worker, job_ids=job_ids, lease_s=lease_s)
+        )
+
+    async def attempt(self, job: JobRecord) -> tuple[JobSink, JobSteps]:
+        """Return where the attempt at a job that was taken keeps what it makes."""
+        sink = JobSink(self.store, job, partial(self._peers.ring, EVENTS), self.clock)
+        return sink, await JobSteps.load(self.store, sink, job)
+
+    async def give_up(self, job: JobRecord, error: dict[str, str]) -> None:
+        """End a job that was taken and cannot be run. Raises ``RunLost``."""
+        await self._change(partial(table.give_up, job=job, error=error, now_s=self.clock.now()))
+
+    async def release(self) -> int:
+        """Give back all that this worker has; return how many jobs."""
+        return await self._change(partial(table.release, worker=self.worker))
+
+    async def bury(self, worker: str) -> int:
+        """Take back what a process that is gone had; return how many jobs."""
+        return await self._change(partial(table.bury, worker=worker, now_s=self.clock.now()))
+
+    async def look(self) -> bool:
+        """Take back what was not held on to in time; whether there is anything to take."""
+        now_s = self.clock.now()
+        if not await self.store.read(partial(table.has_work, now_s=now_s)):
+            return False
+        await self.store.write(partial(table.expire, now_s=now_s))
+        return True
+
+    async def cancel(self, job_id: str, caller: Caller) -> JobRecord:
+        """Cancel a job, unless it is over; what its worker still makes is void."""
+        await self.find(job_id, caller)
+        work = partial(table.cancel, job_id=job_id, now_s=self.clock.now())
+        return await self._change(work, LOST)
+
+    async def retry(self, job_id: str, run_id: str, caller: Caller) -> JobRecord:
+        """Queue a dead or cancelled job again, as the run ``run_id``. Raises ``InvalidInput``."""
+        await self.find(job_id, caller)
+        now_s = self.clock.now()
+        return await self._change(partial(table.retry, job_id=job_id, run_id=run_id, now_s=now_s))
+
+    async def find(self, job_id: str, caller: Caller) -> JobRecord:
+        """Return a job's line. Raises ``NotFound`` too when ``caller`` may not see it."""
+        return await self._one(jobs.c.job_id == job_id, caller, f"no job {job_id!r}")
+
+    async def find_run(self, run_id: str, caller: Caller) -> JobRecord:
+        """Return the job whose run it is. Raises ``NotFound``."""
+        return await self._one(jobs.c.run_id == run_id, caller, f"run {run_id!r} is no job's")
+
+    async def list(self, which: JobFilter) -> list[JobRecord]:
+        """Return the jobs that match, newest first; the caller is part of the filter."""
+        return await self.store.read(partial(table.listing, which=which))
+
+    async def count(self) -> dict[str, int]:
+        """Return how many jobs there are in each state that has any."""
+        return await self.store.read(table.count)
+
+    async def erase(self, tenant: str, user: str) -> int:
+        """Delete the jobs of one person, those under way too; return how many."""
+        return await self._change(partial(table.erase, tenant=tenant, user=user), LOST)
+
+    async def _one(self, which: ColumnElement[bool], caller: Caller, message: str) -> JobRecord:
+        try:
+            job = await self.store.read(partial(table.one, which=which))
+        except NotFound:
+            raise NotFound(message) from None
+        if not caller.may_see(job.tenant, job.user):
+            raise NotFound(message)
+        return job
+
+    async def _change(self, work: Callable[[Connection], T], word: str = NEWS) -> T:
+        """Make a change and tell whoever may have something to do now."""
+        value = await self.store.write(work)
+        self._peers.ring(word)
+        return value

@@ -1,0 +1,208 @@
+"""The worker: takes jobs as they come, runs so many at once, holds on to them, and stops well.
+
+Owns ``JobWorker``. It sleeps until it is woken, by news, by the time a job is due, or by
+the end of one; a look every ``LOOK_S`` makes up for news that never came, as when a
+process dies between keeping a job and telling of it. Leaves what a job does to
+``perform``, which ``wire_jobs`` gives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hasten.errors import RunCancelled, RunLost, StoreError
+from hasten.jobs.table import TakeLimits
+from hasten.trace.recorder import describe
+
+if TYPE_CHECKING:
+    from hasten.jobs.job import JobRecord
+    from hasten.jobs.queue import JobQueue
+    from hasten.jobs.sink import JobSink, JobSteps
+
+_log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+"""How often a worker that hears nothing looks whether there is something."""
+
+BEATS = 3
+"""A lease is renewed so often in its time."""
+
+Told = Literal["started", "ended", "given back"]
+
+Perform = Callable[["JobRecord", "JobSink", "JobSteps"], Awaitable[None]]
+"""Does a job, to the event that settles it; cancelled, it leaves nothing running."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerPolicy:
+    """``concurrency`` jobs at once here, ``per_app`` of one application over all workers (0: any).
+
+    A worker of another machine that is silent for ``lease_s`` has lost what it had.
+    """
+
+    concurrency: int = 8
+    per_app: int = 0
+    lease_s: float = 15.0
+
+
+class JobWorker:
+    """Runs jobs from ``start`` to ``drain``. ``listeners`` are told how each begins and ends.
+
+    ``chores`` are done at each look.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        perform: Perform,
+        policy: WorkerPolicy | None = None,
+        chores: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.queue = queue
+        self.policy = policy or WorkerPolicy()
+        self.listeners: list[Callable[[Told, JobRecord], None]] = []
+        self._perform = perform
+        self._chores = chores
+        self._under_way: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
+        self._sinks: dict[str, JobSink] = {}
+        self._news, self._lost = asyncio.Event(), asyncio.Event()
+        self._is_draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def live_jobs(self) -> int:
+        """How many jobs are under way here."""
+        return len(self._under_way)
+
+    def start(self) -> None:
+        """Take jobs from now on."""
+        self.queue.listen(self._news.set, self._lost.set)
+        self._tasks = [
+            asyncio.create_task(self._take_on(), name="job worker"),
+            asyncio.create_task(self._hold_on(), name="job leases"),
+        ]
+
+    async def drain(self, within_s: float) -> None:
+        """Take no more, let jobs end within this time, and give back those that did not."""
+        self._is_draining = True
+        for task in self._tasks[:1]:
+            task.cancel()
+        tasks = [task for _, task in self._under_way.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+        await self._give_back()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.queue.close()
+
+    async def _give_back(self) -> None:
+        """Let others have what is left at once, then end it here: in this order."""
+        left = list(self._under_way.values())
+        with suppress(StoreError):
+            await self.queue.release()
+        for job, task in left:
+            if job.job_id in self._sinks:
+                self._sinks[job.job_id].abandon()
+            self._tell("given back", job)
+            task.cancel()
+        await asyncio.gather(*(task for _, task in left), return_exceptions=True)
+
+    async def _take_on(self) -> None:
+        """Take what there is, sleep until there may be more, and so on."""
+        while True:
+            self._news.clear()
+            try:
+                next_due_s = await self._fill()
+                await self._sleep(next_due_s)
+            except StoreError as error:
+                _log.warning("no jobs are taken: %s", error)
+                await self.queue.clock.sleep(LOOK_S)
+
+    async def _fill(self) -> float | None:
+        """Take as many jobs as there is room for; return when the next is due, if there is room."""
+        policy = self.policy
+        while (room := policy.concurrency - len(self._under_way)) > 0:
+            limits = TakeLimits(jobs=room, lease_s=policy.lease_s, per_app=policy.per_app)
+            taken = await self.queue.take(limits)
+            for job in taken.jobs:
+                self._begin(job)
+            if len(taken.jobs) < room:
+                return taken.next_due_s
+        return None
+
+    async def _sleep(self, next_due_s: float | None) -> None:
+        """Wait for news, or until a job is due, or until a look finds something."""
+        while not self._news.is_set():
+            wait_s = LOOK_S
+            if next_due_s is not None:
+                wait_s = min(wait_s, max(0.0, next_due_s - self.queue.clock.now()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), wait_s)
+                return
+            if wait_s < LOOK_S or await self._look():
+                return
+
+    async def _look(self) -> bool:
+        if self._chores is not None:
+            await self._chores()
+        return await self.queue.look()
+
+    def _begin(self, job: JobRecord) -> None:
+        task = asyncio.create_task(self._work(job), name=job.job_id)
+        self._under_way[job.job_id] = job, task
+        self._tell("started", job)
+
+    async def _work(self, job: JobRecord) -> None:
+        try:
+            await self._attempt(job)
+        except StoreError as error:  # the lease will bring it back
+            _log.warning("job %s: %s", job.job_id, error)
+        except (RunLost, RunCancelled) as error:  # another's, or to be given back
+            _log.info("job %s ends here: %s", job.job_id, error)
+        except Exception as error:  # noqa: BLE001 - else it would begin again and again
+            _log.exception("job %s cannot be run", job.job_id)
+            with suppress(StoreError, RunLost):
+                await self.queue.give_up(job, describe(error))
+        finally:
+            del self._under_way[job.job_id]
+            self._news.set()
+        self._tell("ended", job)
+
+    async def _attempt(self, job: JobRecord) -> None:
+        sink, steps = await self.queue.attempt(job)
+        self._sinks[job.job_id] = sink
+        try:
+            await self._perform(job, sink, steps)
+            await steps.close()
+        finally:
+            del self._sinks[job.job_id]
+
+    async def _hold_on(self) -> None:
+        """Renew the leases of what is under way, and let go of what is not ours any more."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), self.policy.lease_s / BEATS)
+            self._lost.clear()
+            mine = dict(self._under_way)
+            if not mine:
+                continue
+            try:
+                held = await self.queue.beat(list(mine), self.policy.lease_s)
+            except StoreError as error:
+                _log.warning("leases are not renewed: %s", error)
+                continue
+            for job_id, (job, task) in mine.items():
+                sink = self._sinks.get(job_id)
+                is_over = sink is not None and sink.is_settled
+                if held.get(job_id) != job.attempt and not is_over:
+                    task.cancel()
+
+    def _tell(self, told: Told, job: JobRecord) -> None:
+        for listener in self.listeners:
+            listener(told, job)
