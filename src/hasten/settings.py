@@ -28,7 +28,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from hasten.errors import SettingsError
+from hasten.clock import Clock, current_clock
+from hasten.errors import InvalidInput, SettingsError
 
 TOML_FILE = "hasten.toml"
 
@@ -222,6 +223,19 @@ class Settings(BaseSettings):
     def is_simulated(self) -> bool:
         """Whether the simulated model answers."""
         return not self.model
+
+    def clock(self, speed: float | None = None) -> Clock:
+        """Return the clock a run at ``speed`` has, or at the speed set. Raises ``InvalidInput``."""
+        speed = self.speed if speed is None else speed
+        if not 0 < speed <= MAX_SPEED:
+            message = f"speed is above 0 and at most {MAX_SPEED:g}, not {speed:g}"
+            raise InvalidInput(message, field="speed", value=speed)
+        if speed == 1:
+            return current_clock()
+        if not self.is_simulated:
+            message = f"speed {speed:g} needs the simulated model; a real one runs at speed 1"
+            raise InvalidInput(message, field="speed", value=speed, allowed=["1"])
+        return Clock(speed)
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -21,7 +21,7 @@ from hasten.cache.policy import PLAIN, Directives
 from hasten.cache.shown import stats_lines
 from hasten.cache.tiers import SHARED_RESIDENCE_S, Tier
 from hasten.caller import LOCAL, Caller
-from hasten.clock import Clock, current_clock
+from hasten.clock import current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
 from hasten.jobs.queue import EVENTS, JobQueue
@@ -30,7 +30,6 @@ from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimulatedModel
 from hasten.quality.feedback import FeedbackStore
 from hasten.quality.results import ResultStore
-from hasten.settings import MAX_SPEED
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
 from hasten.store.peers import Peers
@@ -362,7 +361,7 @@ class Runtime:
         anew: frozenset[str] = frozenset(),
     ) -> RunOptions:
         """Return how a run of ``app`` is to be executed here. Raises ``InvalidInput``."""
-        clock = self.clock(speed)
+        clock = self.settings.clock(speed)
         mode = mode or app.default_mode
         simulated = self.settings.is_simulated
         return RunOptions(
@@ -508,28 +507,17 @@ class Runtime:
         run = self._live.get(run_id) or self._unstored.get(run_id)
         return None if run is None or _is_given_up(run) else run
 
-    def clock(self, speed: float | None) -> Clock:
-        """Return the clock a run at this speed has. Raises ``InvalidInput``."""
-        speed = self.settings.speed if speed is None else speed
-        if not 0 < speed <= MAX_SPEED:
-            message = f"speed is above 0 and at most {MAX_SPEED:g}, not {speed:g}"
-            raise InvalidInput(message, field="speed", value=speed)
-        if speed == 1:
-            return current_clock()
-        if not self.settings.is_simulated:
-            message = f"speed {speed:g} needs the simulated model; a real one runs at speed 1"
-            raise InvalidInput(message, field="speed", value=speed, allowed=["1"])
-        return Clock(speed)
-
     async def _await_end(self, run: Run) -> None:
         try:
             outcome = await run.outcome()
         finally:
             del self._live[run.run_id]
+        if _is_given_up(run):
+            return
         self.run_stats.add(outcome.record, outcome.spans)
         if not run.record.reuse.get("cached"):
             self._usual.forget()
-        if run.log is not None and not run.log.is_stored and not run.log.is_lost:
+        if run.log is not None and not run.log.is_stored:
             self._unstored[run.run_id] = run
             while len(self._unstored) > UNSTORED_RUNS:
                 del self._unstored[next(iter(self._unstored))]

@@ -60,7 +60,7 @@ class RuntimeJobs:
         app = pick_app(self._runtime.apps, app_name)
         graph = app.graph(mode)
         plain = graph.parse(inputs).model_dump(mode="json")
-        clock, now_s = self._runtime.clock(speed), self.queue.clock.now()
+        clock, now_s = self._runtime.settings.clock(speed), self.queue.clock.now()
         asked = JobRequest(
             app=app.name,
             inputs=plain,

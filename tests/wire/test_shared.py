@@ -13,7 +13,6 @@ from hasten.cache.policy import CachePolicy
 from hasten.caller import LOCAL
 from hasten.clock import current_clock
 from hasten.settings import Settings
-from hasten.store.sql.base import SqlStore
 from hasten.wire import Runtime
 from tests.toy import toy_app
 from tests.wire.waiting import settled, until
@@ -83,7 +82,7 @@ def test_an_invalidation_reaches_the_other_server(
 ) -> None:
     """Through PostgreSQL at once; when the message is lost, within a second and the deadline."""
     if news == "lost":
-        monkeypatch.setattr("hasten.store.sql.postgres.PostgresStore.tell", SqlStore.tell)
+        monkeypatch.setattr("hasten.store.sql.cache_table.notify", lambda *_: None)
 
     async def main() -> None:
         async with two_servers(tmp_path, postgres_url) as (one, other):
