@@ -29,7 +29,8 @@ from hasten.quality.experiment import conclude
 from hasten.quality.judge import judge
 from hasten.quality.target import reading
 from hasten.settings import load_settings
-from hasten.wire import Runtime, simulated_model, start_run
+from hasten.wire import Runtime, start_run
+from hasten.wire_models import simulated_model
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -22,7 +22,7 @@ from hasten.trace import event
 from hasten.trace.event import RunEvent
 from hasten.trace.log import MemorySink
 from hasten.trace.textlog import TextLog
-from hasten.wire import simulated_model
+from hasten.wire_models import simulated_model
 from tests.architecture.sources import ROOT
 from tests.docs.pages import DOCS
 from tests.toy import toy_app

@@ -139,7 +139,7 @@ def test_applications_share_one_limit_of_a_real_endpoint(
 ) -> None:
     """In every mode: with room for one call, five of three models never overlap."""
     wire = FakeModel("ok", first_s=0.001)
-    monkeypatch.setattr("hasten.wire.real_wire", lambda _: wire)
+    monkeypatch.setattr("hasten.wire_models.real_wire", lambda _: wire)
 
     async def test(runtime: Runtime) -> None:
         app, other = runtime.apps["toy"], toy_app(name="other")

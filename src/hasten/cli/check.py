@@ -73,7 +73,7 @@ def _stating(name: str) -> App:
 def _experiments(app: App, settings: Settings) -> list[ExperimentResult]:
     """Make the experiments; a real model that the settings name judges those that want it."""
     from hasten.trial import measure_experiment
-    from hasten.wire import real_model
+    from hasten.wire_models import real_model
 
     judge_by = None if settings.is_simulated else functools.partial(real_model, settings)
     found = []

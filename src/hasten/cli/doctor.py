@@ -131,7 +131,7 @@ def _model(settings: Settings) -> str:
     if settings.is_simulated:
         return "simulated: needs nothing"
     from hasten.model.providers import named
-    from hasten.wire import real_wire
+    from hasten.wire_models import real_wire
 
     wire = real_wire(settings)
     url = wire.listing_url

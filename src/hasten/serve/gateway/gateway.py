@@ -26,7 +26,7 @@ from hasten.serve.gateway.terms import Terms, TermsRead
 from hasten.serve.gateway.upstreams import upstreams_of
 from hasten.serve.gateway.visit import Visit
 from hasten.store.keys import KeyRecord
-from hasten.wire import upstream_model
+from hasten.wire_models import upstream_model
 
 if TYPE_CHECKING:
     from hasten.serve.gateway.door import Exchange

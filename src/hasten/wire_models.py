@@ -1,0 +1,85 @@
+"""From settings and manifests to models, each inside its chain.
+
+Owns which model answers. Leaves the chain itself to ``model/chain`` and keeping models
+open to ``wire`` and ``serve/gateway``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from hasten.model.chain import ChainPolicy, build_chain, limited, surround
+from hasten.model.providers import named, provider_model
+from hasten.model.simulated import SimulatedModel
+
+if TYPE_CHECKING:
+    from hasten.app import App
+    from hasten.cache.cache import Cache
+    from hasten.model.base import Model
+    from hasten.model.http import WireModel
+    from hasten.settings import Settings, UpstreamSettings
+
+
+def chain_policy(app: App, mode: str | None) -> ChainPolicy:
+    """Return what surrounds the model of ``app``: its own policy where the mode may reuse."""
+    return app.chain if (mode or app.default_mode) in app.reusing else ChainPolicy()
+
+
+def simulated_model(
+    app: App,
+    mode: str | None = None,
+    cache: Cache | None = None,
+    *,
+    records_prompts: bool = False,
+) -> Model:
+    """Return the simulated model as ``app``'s profile wants it, inside its chain."""
+    policy = dataclasses.replace(chain_policy(app, mode), records_prompts=records_prompts)
+    return build_chain(SimulatedModel(app.profile), policy, cache=cache)
+
+
+def real_wire(settings: Settings) -> WireModel:
+    """Return what asks the provider that the settings name."""
+    protocol, model = named(settings.model)
+    providers = {
+        "openai": (settings.openai_base_url, settings.openai_api_key),
+        "responses": (settings.openai_base_url, settings.openai_api_key),
+        "anthropic": (settings.anthropic_base_url, settings.anthropic_api_key),
+        "gemini": (settings.gemini_base_url, settings.gemini_api_key),
+    }
+    base_url, key = providers[protocol]
+    return provider_model(protocol, base_url=base_url, model=model, api_key=key.get_secret_value())
+
+
+def real_endpoint(settings: Settings, policy: ChainPolicy) -> Model:
+    """Return what asks the provider, with the limits that all who ask it share."""
+    policy = dataclasses.replace(
+        policy,
+        concurrency=settings.model_concurrency,
+        records_prompts=settings.record_prompts,
+    )
+    return limited(real_wire(settings), policy)
+
+
+def real_model(settings: Settings) -> Model:
+    """Return the model that the settings name, inside its chain."""
+    return surround(real_endpoint(settings, ChainPolicy()), ChainPolicy())
+
+
+def upstream_model(upstream: UpstreamSettings, api_key: str) -> Model:
+    """Return the model that asks one of the gateway's upstreams, inside its chain."""
+    if upstream.protocol == "simulated":
+        return build_chain(SimulatedModel(), ChainPolicy())
+    from hasten.model.http import Deadlines, Endpoint
+
+    within = Deadlines(
+        connect_s=upstream.connect_s, read_s=upstream.read_s, total_s=upstream.total_s
+    )
+    wire = provider_model(
+        upstream.protocol,
+        base_url=upstream.base_url,
+        model=upstream.name,
+        api_key=api_key,
+        endpoint=Endpoint(deadlines=within),
+    )
+    return build_chain(wire, ChainPolicy())
