@@ -228,17 +228,21 @@ def test_what_expired_goes_in_small_steps(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_step_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the disk is, a step deletes one row at least and then looks at the clock."""
-    monkeypatch.setattr(disk, "STEP_S", 0.0)
+def test_steps_are_as_large_as_time_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the disk is, the next takes fewer rows; a quick one is followed by a larger."""
 
     async def main() -> None:
         async with opened(tmp_path / "cache.db") as store:
-            rows = [disk._row(Item(key=digest(n), data=b"x", created_s=0), 0) for n in range(20)]
+            rows = [disk._row(Item(key=digest(n), data=b"x", created_s=0), 0) for n in range(100)]
             await store._thread.write(lambda on: store._insert(on, rows))
-            step = partial(store._delete_some, which="created < ?", value=1.0)
-            assert await store._thread.write(step) == 1
-            assert await store.delete_created(1.0) == 19
+            step = partial(store._delete_some, which="created < ?1", value=1.0)
+            monkeypatch.setattr(disk, "STEP_S", 60.0)
+            counts = [await store._thread.write(step) for _ in range(3)]
+            assert counts == [8, 16, 32]
+            monkeypatch.setattr(disk, "STEP_S", 0.0)
+            counts = [await store._thread.write(step) for _ in range(3)]
+            assert counts == [44, 0, 0]
+            assert store._step_rows == disk.LEAST_ROWS
 
     asyncio.run(main())
 
