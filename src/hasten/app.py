@@ -20,6 +20,7 @@ from hasten.model.chain import ChainPolicy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
+    from random import Random
 
     from fastapi import APIRouter
     from pydantic import BaseModel
@@ -98,7 +99,9 @@ class App:
     from the inputs. ``log`` is told every event of its runs and returns the
     lines to write to the log. ``targets`` are the figures it states, which
     ``hasten check`` and ``hasten race`` measure, ``experiments`` the comparisons that
-    ``hasten check`` makes.
+    ``hasten check`` makes. ``load`` returns one request of a load test (method, path,
+    JSON body), given the profile's name and what to draw from; by default a sample
+    of one of its operations is run.
     """
 
     name: str
@@ -125,6 +128,7 @@ class App:
     log: Callable[[RunEvent], Iterable[str]] | None = None
     targets: tuple[Target, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+    load: Callable[[str, Random], tuple[str, str, Mapping[str, Any] | None]] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``SettingsError`` for a manifest that cannot be put to work."""

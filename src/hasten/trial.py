@@ -33,7 +33,7 @@ from hasten.wire import Runtime, start_run
 from hasten.wire_models import simulated_model
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from hasten.app import App
     from hasten.clock import Clock
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hasten.quality.answer import Answer
     from hasten.quality.experiment import Experiment, ExperimentResult
     from hasten.quality.judge import Judged
+    from hasten.quality.results import Result
     from hasten.quality.target import Reading, Target
     from hasten.store.sql import Tables
 
@@ -228,8 +229,15 @@ def try_really(app: App, measure: Callable[[Trial], Awaitable[float]], mode: str
     return asyncio.run(main())
 
 
-def measure_target(app: App, target: Target, *, seed: int = 0) -> Reading:
-    """Measure one target; what it raises is in the reading's ``why``."""
+def measure_target(
+    app: App, target: Target, *, loads: Sequence[Result] = (), seed: int = 0
+) -> Reading:
+    """Measure one target; what it raises is in the reading's ``why``.
+
+    ``loads`` are the application's load tests, newest first.
+    """
+    if target.measure is None:
+        return _read_load(app, target, loads)
     tried = dataclasses.replace(app, **target.changes)
     try:
         if target.clock == "virtual":
@@ -247,15 +255,37 @@ def measure_target(app: App, target: Target, *, seed: int = 0) -> Reading:
     return reading(app.name, target, value, baseline)
 
 
+def _read_load(app: App, target: Target, loads: Sequence[Result]) -> Reading:
+    """Return the figure of the newest load test that was as its profile has it."""
+    profile, _, figure = target.load.partition(".")
+    whole = [one for one in loads if one.name == profile and one.data.get("is_whole")]
+    if not whole:
+        why = f"no whole load test yet: hasten loadtest --app {app.name} --profile {profile}"
+        return reading(app.name, target, None, why=why)
+    value = whole[0].data.get(figure)
+    if value is None:
+        known = ", ".join(name for name, one in whole[0].data.items() if isinstance(one, float))
+        return reading(app.name, target, None, why=f"a load test has no {figure!r}; it has {known}")
+    return reading(app.name, target, float(value), at_s=whole[0].at_s)
+
+
 def measure_targets(
-    app: App, *, is_race: bool = False, tell: Callable[[Target], object] = lambda _: None
+    app: App,
+    *,
+    is_race: bool = False,
+    loads: Sequence[Result] = (),
+    tell: Callable[[Target], object] = lambda _: None,
 ) -> list[Reading]:
-    """Measure an application's targets one after another; ``tell`` hears which is next."""
+    """Measure an application's targets one after another; ``tell`` hears which is next.
+
+    ``loads`` are load tests, newest first, of this application and others.
+    """
+    ours = [one for one in loads if one.app == app.name]
     found: list[Reading] = []
     for target in app.targets:
         if target.is_raced or not is_race:
             tell(target)
-            found.append(measure_target(app, target))
+            found.append(measure_target(app, target, loads=ours))
     return found
 
 

@@ -24,6 +24,7 @@ VERBS = {
     "analyze": "Say where the time goes, over past runs.",
     "export": "Write a run's trace for Perfetto or speedscope.",
     "bench": "Run a benchmark side by side with its peers (from a checkout).",
+    "loadtest": "Load an application with many users at once.",
     "sim": "Serve the simulated model as OpenAI, Anthropic and Gemini would.",
     "db": "Bring the database up to date; its indexes, its slow calls.",
     "cache": "See and steer what is reused.",

@@ -13,16 +13,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hasten.cli.terminal import err, out, seconds, write_json
+from hasten.cli.terminal import day, err, out, seconds, with_runtime, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hasten.app import App
+    from hasten.quality.results import Result
     from hasten.quality.target import Reading
 
 SCHEMA = "hasten.readings/1"
 BAR_CELLS = 16
+MARKS = {"virtual": "", "real": " *", "load": " †"}
+LOOK_BACK = 500
+
 WIDE = 110
 """From so many columns on, there is room for bars."""
 
@@ -31,15 +35,24 @@ def read_targets(apps: Iterable[App], *, is_race: bool) -> list[Reading]:
     """Measure the applications' targets, saying on standard error which."""
     from hasten.trial import measure_targets
 
+    apps = list(apps)
     found: list[Reading] = []
+    loads = _loads(apps)
     with err.status("") as status:
         for app in apps:
 
             def tell(target: Any, app: App = app) -> None:
                 status.update(f"{app.name}: {target.about}")
 
-            found += measure_targets(app, is_race=is_race, tell=tell)
+            found += measure_targets(app, is_race=is_race, loads=loads, tell=tell)
     return found
+
+
+def _loads(apps: Sequence[App]) -> list[Result]:
+    """Return the load tests that are kept, newest first, if a target asks for one."""
+    if not any(target.load for app in apps for target in app.targets):
+        return []
+    return with_runtime(lambda runtime: runtime.results.newest("loadtest", limit=LOOK_BACK))
 
 
 def show(readings: Sequence[Reading], *, as_json: bool) -> None:
@@ -73,15 +86,20 @@ def draw(readings: Sequence[Reading]) -> None:
     for one in readings:
         if one.why:
             out.print(Text(f"{one.app} {one.name}: {one.why}", "red"))
+    _draw_dates(readings)
     held = sum(one.is_held for one in readings)
-    out.print(
-        f"{held} of {len(readings)} figures held; * on the real clock, else simulated seconds"
-    )
+    out.print(f"{held} of {len(readings)} figures held; simulated seconds, * on the real clock")
+
+
+def _draw_dates(readings: Sequence[Reading]) -> None:
+    for one in readings:
+        if one.at_s is not None:
+            out.print(f"† {one.app} {one.name}: from the load test of {day(one.at_s)}")
 
 
 def _cells(one: Reading) -> list[Text]:
     verdict = Text("held", "green") if one.is_held else Text("missed", "bold red")
-    clock = "" if one.clock == "virtual" else " *"
+    clock = MARKS[one.clock]
     return [
         Text(one.about),
         Text(figure(one.baseline, one.unit), "dim"),

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
@@ -103,6 +104,11 @@ def seconds(value: float | None) -> str:
 def milliseconds(value: float) -> str:
     """Return a duration in milliseconds as people read it."""
     return seconds(value / 1e3)
+
+
+def day(at_s: float) -> str:
+    """Return a moment as a day and a minute, UTC."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def ago(at_s: float) -> str:

@@ -18,7 +18,7 @@ from hasten.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-TargetClock = Literal["virtual", "real"]
+TargetClock = Literal["virtual", "real", "load"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,9 @@ class Target:
 
     ``measure`` gets a ``Trial`` and returns the figure in ``unit`` (``s`` is shown as
     people read durations, ``%`` is in percent). On the clock ``virtual`` it runs in
-    simulated seconds, on ``real`` in seconds on the wall. Exactly one of ``at_most``
+    simulated seconds, on ``real`` in seconds on the wall. A target on the clock ``load``
+    has ``load`` in its place: the profile and the figure of the newest whole load test, such
+    as ``normal.p95_s``. Exactly one of ``at_most``
     and ``at_least`` bounds it. ``plan`` is what the application's plan wanted, in its words.
 
     The baseline's figure is measured in the mode ``baseline`` by ``baseline``, always on
@@ -39,7 +41,8 @@ class Target:
 
     name: str
     about: str
-    measure: Callable[[Any], Awaitable[float]]
+    measure: Callable[[Any], Awaitable[float]] | None = None
+    load: str = ""
     at_most: float | None = None
     at_least: float | None = None
     unit: str = "s"
@@ -54,6 +57,9 @@ class Target:
         """Raise ``SettingsError`` for a target without a bound, or with two."""
         if (self.at_most is None) == (self.at_least is None):
             message = f"target {self.name!r} needs one bound: at_most or at_least"
+            raise SettingsError(message)
+        if (self.clock == "load") != bool(self.load) or (self.measure is None) != bool(self.load):
+            message = f"target {self.name!r} needs measure, or clock='load' and load"
             raise SettingsError(message)
 
     def holds(self, value: float) -> bool:
@@ -73,7 +79,10 @@ class Target:
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of measuring a target; ``value`` is ``None`` when it could not be, for ``why``."""
+    """What came of measuring a target; ``value`` is ``None`` when it could not be, for ``why``.
+
+    ``at_s`` is when a load test was made, ``None`` for what was measured just now.
+    """
 
     app: str
     name: str
@@ -87,10 +96,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     baseline: float | None
     is_held: bool
     why: str = ""
+    at_s: float | None = None
 
 
 def reading(
-    app: str, target: Target, value: float | None, baseline: float | None = None, why: str = ""
+    app: str,
+    target: Target,
+    value: float | None,
+    baseline: float | None = None,
+    why: str = "",
+    at_s: float | None = None,
 ) -> Reading:
     """Return the reading of a measured value, or of none and ``why``."""
     return Reading(
@@ -106,4 +121,5 @@ def reading(
         baseline=baseline,
         is_held=value is not None and target.holds(value),
         why=why,
+        at_s=at_s,
     )
