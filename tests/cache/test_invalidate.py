@@ -165,6 +165,21 @@ async def test_a_dry_run_changes_nothing() -> None:
 
 
 @in_virtual_time
+async def test_an_invalidation_lists_what_went_if_it_is_asked_to() -> None:
+    """The same entries that a dry run would have listed, and none of them is served again."""
+    for what in ("field=area=AI", "tag=market:AI", "use=tool"):
+        cache, _ = two_processes(MemoryStore())
+        await fill(cache)
+        drawn = await cache.invalidate(what, is_dry_run=True)
+        done = await cache.invalidate(what, is_listed=True)
+        assert drawn.dropped
+        assert [one.entry.digest for one in done.dropped] == [
+            one.entry.digest for one in drawn.dropped
+        ]
+        assert (await cache.invalidate(what, is_listed=True)).dropped == ()
+
+
+@in_virtual_time
 async def test_the_trail_says_who_dropped_what_and_when() -> None:
     """Newest first."""
     cache, _ = two_processes(MemoryStore())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,6 +13,8 @@ from typer.testing import CliRunner, Result
 from hasten.cache.policy import CachePolicy
 from hasten.caller import LOCAL, Caller
 from hasten.cli import build
+from hasten.cli.serve import only_server
+from hasten.errors import InvalidInput
 from hasten.settings import Settings
 from hasten.wire import Runtime
 from tests.toy import toy_app
@@ -94,7 +97,9 @@ def test_a_dry_run_draws_and_drops_nothing() -> None:
     drawn = call("cache", "invalidate", "use=rerun", "--dry-run")
     assert drawn.stdout.startswith("rerun app=toy")
     assert len(answer("cache", "ls")) == 1
-    assert call("cache", "invalidate", "use=rerun").exit_code == 0
+    done = call("cache", "invalidate", "use=rerun")
+    assert done.stdout == drawn.stdout
+    assert "dropped: use=rerun, 1 entries" in done.stderr
     assert answer("cache", "ls") == []
     assert len(answer("cache", "ls", "--tenant", "acme")) == 1
 
@@ -125,6 +130,32 @@ def test_warm_runs_the_samples_that_are_missing() -> None:
     done = call("cache", "warm", "toy", "--speed", "500")
     assert (done.exit_code, "complete" in done.stderr) == (0, True)
     assert len(answer("cache", "ls")) == 1
+
+
+@pytest.mark.usefixtures("home")
+def test_warming_keeps_to_its_budget_and_says_what_was_left_out() -> None:
+    """Money: none is left for a run. Time: the run under way is cancelled. Neither is a failure."""
+    call("cache", "flush", "--yes")
+    done = call("cache", "warm", "toy", "tea", "tea", "--max-usd", "0")
+    assert done.exit_code == 0
+    assert "stopped at $0 (spent: $0.0000); left out: tea, tea" in done.stderr
+    done = call("cache", "warm", "toy", "tea", "tea", "--speed", "0.01", "--max-s", "0.2")
+    assert done.exit_code == 0
+    assert "tea: cancelled" in done.stderr
+    assert "stopped at 0.2 s; left out: tea" in done.stderr
+    assert answer("cache", "ls") == []
+    assert isinstance(call("cache", "warm", "toy", "milk").exception, InvalidInput)
+
+
+def test_erasing_beside_a_server_says_what_it_could_not_do(home: Path) -> None:
+    """Runs under way are the server's own: it is named, with what to do."""
+    with only_server(home):
+        done = call("erase", "--tenant", "acme", "--user", "annabelle", "--yes")
+    assert done.exit_code == 0
+    said = done.stderr.replace("\n", " ")
+    assert f"a server (process {os.getpid()}) uses this state folder" in said
+    done = call("erase", "--tenant", "acme", "--user", "annabelle", "--yes")
+    assert "a server" not in done.stderr
 
 
 def test_a_person_is_erased_from_every_file(home: Path) -> None:

@@ -121,27 +121,29 @@ async def _never(_flight: CacheFlight) -> Any:
     """Compute nothing: a peek only looks."""
 
 
-async def explain(cache: Cache, call: CacheCall) -> Explanation:
-    """Say what ``call`` would get now, from which tier and why, and which keys come near.
+async def explain(
+    cache: Cache, key: Key, policy: CachePolicy, directives: Directives
+) -> Explanation:
+    """Say what a call would get now, from which tier and why, and which keys come near.
 
     Entries of other people are compared for an admin of the same tenant only.
     """
-    look = CacheLook(cache, call)
+    look = CacheLook(cache, CacheCall(key, _never, policy, directives))
     now_s = current_clock().now()
-    held = cache.memory.queue.nodes.get(call.key.digest)
-    label, digest = call.key.label, call.key.digest.hex()
+    held = cache.memory.queue.nodes.get(key.digest)
+    label, digest = key.label, key.digest.hex()
     if held is not None and cache.ledger.view.is_alive(held.entry.marks):
-        decision = decide(held.entry, now_s, call.directives, call.policy, 1.0)
+        decision = decide(held.entry, now_s, directives, policy, 1.0)
         if not isinstance(decision, Miss) and now_s < held.leaves_s:
             return Explanation(label, digest, cache.memory.name, decision)
     found = await look.find()
     if found is not None:
         return Explanation(label, digest, found.tier, found.decision)
     caller = current_caller()
-    near = await find_entries(cache, call.key.tenant, use=call.key.use, limit=NEAR_AMONG)
+    near = await find_entries(cache, key.tenant, use=key.use, limit=NEAR_AMONG)
     seen = [
         one.entry
         for one in near
         if not one.entry.user or caller.may_see(one.entry.tenant, one.entry.user)
     ]
-    return Explanation(label, digest, "", Miss(look.reason), nearest(call.key, seen, now_s))
+    return Explanation(label, digest, "", Miss(look.reason), nearest(key, seen, now_s))

@@ -200,18 +200,21 @@ class Cache(CacheWay):
         *,
         tenants: Sequence[str] | None = None,
         is_dry_run: bool = False,
+        is_listed: bool = False,
         why: str = "",
     ) -> Invalidation:
         """Drop what ``what`` selects, such as ``"tag=market:AI"``, and what was built from it.
 
         Within ``tenants``, by default the caller's own and what is public (``""``).
-        A dry run lists what would go. ``why`` goes to the audit trail. Raises
-        ``InvalidInput`` for what is no selector, ``StoreUnavailable`` when other
-        processes cannot be told.
+        A dry run lists what would go, ``is_listed`` what went, which takes a look at
+        every entry. ``why`` goes to the audit trail. Raises ``InvalidInput`` for what
+        is no selector, ``StoreUnavailable`` when other processes cannot be told.
         """
         selector = CacheSelector.parse(what) if isinstance(what, str) else what
         within = (current_caller().tenant, "") if tenants is None else tenants
-        return await invalidate(self, selector, within, is_dry_run=is_dry_run, why=why)
+        return await invalidate(
+            self, selector, within, is_dry_run=is_dry_run, is_listed=is_listed, why=why
+        )
 
     async def erase(self, tenant: str, user: str) -> int:
         """Delete everything of one person, everywhere; return how many copies.
@@ -242,8 +245,4 @@ class Cache(CacheWay):
         self, key: Key, policy: CachePolicy, *, directives: Directives = PLAIN
     ) -> Explanation:
         """Say what a call would get now and why, and which stored keys come near."""
-        return await explain(self, CacheCall(key, _never, policy, directives))
-
-
-async def _never(_flight: CacheFlight) -> Any:
-    """Compute nothing: an explanation only looks."""
+        return await explain(self, key, policy, directives)

@@ -25,7 +25,7 @@ from hasten.clock import current_clock
 from hasten.errors import InvalidInput, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hasten.cache.cache import Cache
 
@@ -73,8 +73,8 @@ class CacheSelector(msgspec.Struct, frozen=True):
 class Invalidation(msgspec.Struct, frozen=True):
     """What an invalidation did, or would do. ``epoch`` is 0 in a dry run.
 
-    ``dropped`` lists the entries where they had to be looked for: in a dry run, for
-    a key and for a pattern.
+    ``dropped`` lists the entries where they were looked for: in a dry run, for a key,
+    for a pattern, and where the list was asked for.
     """
 
     selector: str
@@ -105,9 +105,12 @@ async def invalidate(
     tenants: Sequence[str],
     *,
     is_dry_run: bool,
+    is_listed: bool = False,
     why: str = "",
 ) -> Invalidation:
     """Drop what ``selector`` selects within the tenants, or list what would go.
+
+    ``is_listed`` looks through every tier for what went, after it is gone.
 
     Raises ``StoreUnavailable`` when the ledger cannot be told.
     """
@@ -118,10 +121,14 @@ async def invalidate(
     if is_dry_run:
         found = await _selected(cache, selector, tenants)
         return msgspec.structs.replace(done, dropped=tuple(found))
+    earlier = await ledger.bumps(marks) if is_listed else {}
     epoch = await ledger.bump(marks)
+    is_deleted = kind in {"key", "pattern"}
     dropped: list[StoredEntry] = []
-    if kind in {"key", "pattern"}:
-        dropped = await _selected(cache, selector, tenants, before=epoch)
+    if is_deleted or is_listed:
+        found = await _selected(cache, selector, tenants, before=epoch)
+        dropped = [one for one in found if not _was_dead(one, earlier)]
+    if is_deleted:
         keys = [mark("key", found.entry.tenant, found.entry.digest.hex()) for found in dropped]
         if kind == "pattern" and keys:
             epoch = await ledger.bump(keys)
@@ -194,6 +201,11 @@ async def _selected(
         for tenant in tenants
         for found in await find_entries(cache, tenant, marks=chosen, before=before)
     ]
+
+
+def _was_dead(found: StoredEntry, bumps: Mapping[bytes, int]) -> bool:
+    """Whether an entry was dead by bumps of marks that were bumped again since."""
+    return any(bumps.get(mark, 0) > since for mark, since in found.entry.marks.items())
 
 
 def _branch(found: StoredEntry, below: dict[bytes, list[StoredEntry]], depth: int) -> list[str]:

@@ -66,6 +66,11 @@ class CacheLedger:
     async def _changes(self, since: int, marks: Sequence[bytes] = ()) -> Changes | None:
         return await self.tier.ask(lambda: self.tier.store.changes(since, marks), None)
 
+    async def bumps(self, marks: Sequence[bytes]) -> dict[bytes, int]:
+        """Return when the marks were bumped last; nothing while the ledger cannot be reached."""
+        changes = await self._changes(NEVER, marks)
+        return {} if changes is None else changes.bumps
+
     async def is_alive(self, entry: CacheEntry, found_in: CacheTier, before: int = NEVER) -> bool:
         """Whether an entry that a tier gave stands, by a view that is up to date for it.
 

@@ -26,6 +26,7 @@ from hasten.cache.shown import (
 from hasten.caller import LOCAL, Caller, set_caller
 from hasten.cli.run import read_inputs
 from hasten.cli.terminal import AsJson, err, out, seconds, with_runtime, write_json
+from hasten.clock import current_clock
 from hasten.errors import InvalidInput
 from hasten.trace.log import RunFilter
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from hasten.cache.browse import StoredEntry
+    from hasten.graph.outcome import Outcome
+    from hasten.graph.run import Run
     from hasten.wire import Runtime
 
 T = TypeVar("T")
@@ -174,10 +177,10 @@ def invalidate(
     tenant: Tenant = LOCAL.tenant,
     as_json: AsJson = False,
 ) -> None:
-    """Drop, or draw the tree of what would go: what was built from an entry hangs below it."""
+    """Drop, or only look; draw what goes as a tree: what was built from an entry hangs below."""
     done = _as(
         _admin(tenant),
-        lambda runtime: runtime.cache.invalidate(selector, is_dry_run=dry_run),
+        lambda runtime: runtime.cache.invalidate(selector, is_dry_run=dry_run, is_listed=True),
     )
     if as_json:
         entries = [entry_shown(one) for one in done.dropped]
@@ -188,30 +191,83 @@ def invalidate(
     if dry_run:
         err.print(f"{len(done.dropped)} entries would go; nothing was dropped")
     else:
-        err.print(f"dropped: {done.selector}", markup=False)
+        err.print(f"dropped: {done.selector}, {len(done.dropped)} entries", markup=False)
 
 
 def warm(
     app: Annotated[str, typer.Argument(help="The application.")],
+    samples: Annotated[
+        list[str] | None, typer.Argument(help="Samples, most wanted first; by default all.")
+    ] = None,
     tenant: Tenant = LOCAL.tenant,
     user: User = LOCAL.user,
     speed: Annotated[float | None, typer.Option(help="Pace of simulated runs.")] = None,
+    max_usd: Annotated[float | None, typer.Option(min=0, help="Spend no more than this.")] = None,
+    max_s: Annotated[float | None, typer.Option(min=0, help="Take no longer than this.")] = None,
 ) -> None:
     """Run each sample in turn, so that it takes no more than one run's share of the machine."""
     caller = Caller(tenant, user, "admin")
 
     async def work(runtime: Runtime) -> bool:
-        is_well = True
-        for name, inputs in pick_app(runtime.apps, app).samples.items():
-            run = await runtime.start(app, inputs, caller=caller, speed=speed)
-            outcome = await run.outcome()
+        known = pick_app(runtime.apps, app).samples
+        names = samples or list(known)
+        if unknown := [name for name in names if name not in known]:
+            message = f"app {app!r} has no sample {unknown[0]!r}"
+            raise InvalidInput(message, field="samples", value=unknown[0], allowed=list(known))
+        budget = _WarmBudget(max_usd, max_s)
+        for place, name in enumerate(names):
+            if limit := budget.limit():
+                err.print(f"stopped at {limit}; left out: {', '.join(names[place:])}")
+                break
+            run = await runtime.start(app, known[name], caller=caller, speed=speed)
+            outcome = await budget.outcome(run)
             reused = "was there" if outcome.record.reuse.get("cached") else outcome.status
             err.print(f"{name}: {reused}, {seconds(outcome.record.duration_s)}")
-            is_well = is_well and outcome.error is None
-        return is_well
+            if outcome.error is not None and not budget.limit():
+                return False
+        return True
 
     if not with_runtime(work):
         raise typer.Exit(FAILED)
+
+
+class _WarmBudget:
+    """What warming may cost: money, and seconds on the wall."""
+
+    def __init__(self, max_usd: float | None, max_s: float | None) -> None:
+        self._max_usd = max_usd
+        self._max_s = max_s
+        self._clock = current_clock()
+        self._began_s = self._clock.monotonic()
+        self._spent_usd = self._dearest_usd = 0.0
+
+    def limit(self) -> str:
+        """Say which limit forbids another run, if one does: one like the dearest so far."""
+        if self._max_s is not None and self._left_s(self._max_s) <= 0:
+            return f"{self._max_s:g} s"
+        if self._max_usd is None:
+            return ""
+        is_over = self._spent_usd + self._dearest_usd > self._max_usd
+        if is_over or self._spent_usd >= self._max_usd:
+            return f"${self._max_usd:g} (spent: ${self._spent_usd:.4f})"
+        return ""
+
+    async def outcome(self, run: Run) -> Outcome:
+        """Return how a run ended; it is cancelled when the time is over."""
+        left_s = None if self._max_s is None else self._left_s(self._max_s)
+        try:
+            async with self._clock.timeout(left_s):
+                outcome = await run.outcome()
+        except TimeoutError:
+            run.cancel()
+            outcome = await run.outcome()
+        cost_usd = 0.0 if outcome.record.reuse.get("cached") else outcome.record.cost_usd
+        self._spent_usd += cost_usd
+        self._dearest_usd = max(self._dearest_usd, cost_usd)
+        return outcome
+
+    def _left_s(self, max_s: float) -> float:
+        return max_s - (self._clock.monotonic() - self._began_s)
 
 
 def clean(

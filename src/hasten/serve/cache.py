@@ -51,11 +51,14 @@ class InvalidateRequest(BaseModel):
     user: str | None = Field(None, description="A person.")
     pattern: str | None = Field(None, description="A pattern over labels: * and ?.")
     dry_run: bool = Field(default=False, description="Say what would go, and drop nothing.")
+    listed: bool = Field(
+        default=True, description="Say what went; without it an invalidation looks at no entry."
+    )
 
     def selector(self) -> CacheSelector:
         """Return what to drop. Raises ``InvalidInput`` unless it is one thing."""
-        given = self.model_dump(exclude={"dry_run"}, exclude_none=True)
-        kinds = tuple(type(self).model_fields)[:-1]
+        given = self.model_dump(exclude={"dry_run", "listed"}, exclude_none=True)
+        kinds = tuple(type(self).model_fields)[:-2]
         if len(given) != 1:
             message = f"name one thing to drop by, not {len(given)}"
             raise InvalidInput(message, field="selector", value=sorted(given), allowed=kinds)
@@ -147,7 +150,9 @@ async def invalidate_entries(
     """Drop what is selected and what was built from it, or say what would go."""
     selector = asked.selector()
     await _check_may_drop(runtime, caller, selector)
-    done = await runtime.cache.invalidate(selector, is_dry_run=asked.dry_run)
+    done = await runtime.cache.invalidate(
+        selector, is_dry_run=asked.dry_run, is_listed=asked.listed
+    )
     return _shown(done, is_dry_run=asked.dry_run)
 
 
