@@ -22,6 +22,7 @@ VERBS = {
     "check": "Measure the figures an application states.",
     "runs": "List past runs, or show one.",
     "analyze": "Say where the time goes, over past runs.",
+    "prompts": "Say what prompts are made of, and shorten them.",
     "export": "Write a run's trace for Perfetto or speedscope.",
     "bench": "Run a benchmark side by side with its peers (from a checkout).",
     "loadtest": "Load an application with many users at once.",
