@@ -29,11 +29,12 @@ from hasten.store.base import (
     StoreSize,
     first_epoch,
 )
+from hasten.store.deadline import StandingDeadline
 from hasten.store.merge import MergedCalls, merged_reads, merged_writes
 from hasten.store.redis_client import RedisLimit, RedisPolicy, connect, disconnect, our_error
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 TRIM_AFTER_ITEMS = 256
 """The index is cleared of what expired after so many writes."""
@@ -71,6 +72,7 @@ class RedisStore(ByteStore):
         self._reading: Any = None
         self._finding = asyncio.Lock()
         self._is_found = False
+        self._read_deadline = StandingDeadline(self.policy.call_s)
         self._reads = merged_reads(self._fetch)
         self._writes = merged_writes(self._keep)
         self._scripts = MergedCalls(self._run_scripts)
@@ -95,7 +97,7 @@ class RedisStore(ByteStore):
     async def _fetch(self, keys: list[bytes]) -> list[bytes | None]:
         names = [self._generations[0], *(self._key(b"e", key) for key in keys)]
         found: list[bytes | None]
-        async with self._limit():
+        async with RedisLimit(self._read_deadline, self._prepare()):
             if self._is_cluster:
                 epoch, *found = await self._client.mget_nonatomic(names)
             else:
@@ -291,8 +293,10 @@ class RedisStore(ByteStore):
 
     def _limit(self) -> RedisLimit:
         """Bound a block by the deadline, and turn what goes wrong into our errors."""
-        prepare = None if self._is_found else self._find_servers
-        return RedisLimit(self._clock.timeout(self.policy.call_s), prepare)
+        return RedisLimit(self._clock.timeout(self.policy.call_s), self._prepare())
+
+    def _prepare(self) -> Callable[[], Awaitable[None]] | None:
+        return None if self._is_found else self._find_servers
 
     async def _find_servers(self) -> None:
         """Learn a Cluster's layout once; calls that do so side by side cut each other off."""

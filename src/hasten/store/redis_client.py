@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 from hasten.errors import MissingExtra, SettingsError, StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
     from urllib.parse import SplitResult
 
@@ -59,7 +59,9 @@ class RedisLimit:
     __slots__ = ("_deadline", "_prepare")
 
     def __init__(
-        self, deadline: asyncio.Timeout, prepare: Callable[[], Awaitable[None]] | None = None
+        self,
+        deadline: AbstractAsyncContextManager[object],
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._deadline = deadline
         self._prepare = prepare
