@@ -169,6 +169,36 @@ class Model(ABC):
         """Give back connections; a model that holds none does nothing."""
 
 
+class OuterModel(Model):
+    """A model around ``inner``, which answers for it; wrappers change what they are for."""
+
+    def __init__(self, inner: Model) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        """Who answers when a request names no model."""
+        return self._inner.name
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Pass the stream on."""
+        async with aclosing(self._inner.stream(self._asked(request))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def complete(self, request: Request) -> Response:
+        """Pass the answer on."""
+        return await self._inner.complete(self._asked(request))
+
+    async def close(self) -> None:
+        """Close what is inside."""
+        await self._inner.close()
+
+    def _asked(self, request: Request) -> Request:
+        """Return what ``inner`` is asked instead."""
+        return request
+
+
 def count_tokens(text: str) -> int:
     """Estimate the tokens of ``text``: a token for every 4 bytes of UTF-8, at least one if any.
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from hasten.clock import current_clock
-from hasten.model.base import Model
+from hasten.model.base import OuterModel
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from hasten.model.base import Chunk, Request, Response
+    from hasten.model.base import Chunk, Model, Request, Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +37,17 @@ class BatchPolicy:
             raise ValueError(message)
 
 
-class BatchedModel(Model):
+class BatchedModel(OuterModel):
     """Holds requests to ``inner`` until their group is whole or its time is over.
 
     ``groups`` counts the groups that left.
     """
 
     def __init__(self, inner: Model, policy: BatchPolicy | None = None) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._policy = policy or BatchPolicy()
         self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Group] = WeakKeyDictionary()
         self.groups = 0
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Wait for the group, then answer piece by piece."""
@@ -65,10 +60,6 @@ class BatchedModel(Model):
         """Wait for the group, then ask."""
         await self._board()
         return await self._inner.complete(request)
-
-    async def close(self) -> None:
-        """Close what is asked in groups."""
-        await self._inner.close()
 
     async def _board(self) -> None:
         """Wait until the group leaves; who is cancelled leaves it."""

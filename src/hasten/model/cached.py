@@ -21,7 +21,7 @@ from hasten.cache.reading import CacheReading
 from hasten.cache.request import current_session
 from hasten.cache.trail import add_tags
 from hasten.errors import ModelUnavailable
-from hasten.model.base import Chunk, Model, Response, Saved
+from hasten.model.base import Chunk, OuterModel, Response, Saved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hasten.cache.cache import Cache
     from hasten.cache.key import Key, Scope
     from hasten.cache.policy import Directives
-    from hasten.model.base import Request
+    from hasten.model.base import Model, Request
 
 USE = "model"
 """The name of this use of the cache, in keys, statistics and metrics."""
@@ -95,7 +95,7 @@ def is_whole(response: Response) -> bool:
     return response.finish_reason in _WHOLE and bool(response.text or response.tool_calls)
 
 
-class CachedModel(Model):
+class CachedModel(OuterModel):
     """Answers from ``cache`` what ``inner`` has answered there.
 
     An answer carries the tag ``session:<id>`` of the session that asked, so that it
@@ -103,7 +103,7 @@ class CachedModel(Model):
     """
 
     def __init__(self, inner: Model, cache: Cache, policy: ResponsePolicy | None = None) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._cache = cache
         self._policy = policy or ResponsePolicy()
         self._use = CachePolicy(
@@ -116,11 +116,6 @@ class CachedModel(Model):
             saves=_saved_tokens,
         )
         self._used: OrderedDict[bytes, None] = OrderedDict()
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def complete(self, request: Request, *, directives: Directives = PLAIN) -> Response:
         """Answer whole: stored, from a call under way, or anew."""
@@ -171,10 +166,6 @@ class CachedModel(Model):
         if response.text and (isinstance(found, Answer) or not found.has_pieces):
             yield Chunk(text=response.text)
         yield Chunk(response=response)
-
-    async def close(self) -> None:
-        """Close what is cached; the cache is its owner's to close."""
-        await self._inner.close()
 
     def _key(self, request: Request) -> Key:
         return self._cache.key(self._use, **key_fields(request, self.name))

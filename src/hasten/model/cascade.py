@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hasten.errors import ModelError
-from hasten.model.base import Chunk, Model
+from hasten.model.base import Chunk, OuterModel
 from hasten.model.structured import check
 from hasten.trace.recorder import emit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from hasten.model.base import Request, Response
+    from hasten.model.base import Model, Request, Response
 
 _WHOLE = frozenset({"stop", "tool_calls"})
 
@@ -39,7 +39,7 @@ class CascadePolicy:
     least_score: float = 0.7
 
 
-class CascadeModel(Model):
+class CascadeModel(OuterModel):
     """Asks ``inner`` for the small model first, unless the request names a model itself.
 
     A stream begins once it is known who answers: the small model's answer comes in one
@@ -47,14 +47,9 @@ class CascadeModel(Model):
     """
 
     def __init__(self, inner: Model, policy: CascadePolicy) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._policy = policy
         self.asked = self.escalated = 0
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model and the small one will not do."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer with the small model's whole answer, or stream the large one's."""
@@ -71,10 +66,6 @@ class CascadeModel(Model):
     async def complete(self, request: Request) -> Response:
         """Answer with the small model's answer, or the large one's."""
         return await self._small(request) or await self._inner.complete(request)
-
-    async def close(self) -> None:
-        """Close what is asked."""
-        await self._inner.close()
 
     async def _small(self, request: Request) -> Response | None:
         """Return the small model's answer if it will do."""

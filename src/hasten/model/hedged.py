@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from hasten.clock import Clock, current_clock
-from hasten.model.base import Model
+from hasten.model.base import Model, OuterModel
 from hasten.model.budget import CallBudget
 from hasten.trace.recorder import emit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from hasten.model.base import Chunk, Request
+    from hasten.model.base import Chunk, Request, Response
 
 _REMEMBERED = 200
 
@@ -42,7 +42,7 @@ class HedgePolicy:
     share: float = 0.05
 
 
-class HedgedModel(Model):
+class HedgedModel(OuterModel):
     """Asks ``inner`` once more when a call is slow to begin; the slower one is cancelled.
 
     A plain call is read as a stream, since only that tells when an answer began.
@@ -51,16 +51,11 @@ class HedgedModel(Model):
     """
 
     def __init__(self, inner: Model, policy: HedgePolicy | None = None) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._policy = policy or HedgePolicy()
         self._budgets: WeakKeyDictionary[Clock, CallBudget] = WeakKeyDictionary()
         self._first_s: dict[str, deque[float]] = {}
         self.hedges = self.won = 0
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from whichever call begins first."""
@@ -75,9 +70,9 @@ class HedgedModel(Model):
         finally:
             await _stop(began, firsts)
 
-    async def close(self) -> None:
-        """Close what is hedged."""
-        await self._inner.close()
+    async def complete(self, request: Request) -> Response:
+        """Answer whole, read from the stream."""
+        return await Model.complete(self, request)
 
     async def _race(
         self,

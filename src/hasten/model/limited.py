@@ -17,20 +17,20 @@ from weakref import WeakKeyDictionary
 
 from hasten.clock import Clock, current_clock
 from hasten.errors import ModelError, ModelTimeout, ModelUnavailable, RateLimited
-from hasten.model.base import Model
+from hasten.model.base import OuterModel
 from hasten.model.limit import Limit, LimitPolicy, Outcome
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from hasten.model.base import Chunk, Request, Response
+    from hasten.model.base import Chunk, Model, Request, Response
 
 _MANY_TOKENS = 200
 """In a plain call the first token's time is unknown; it matters little in so long an answer."""
 
 
-class LimitedModel(Model):
+class LimitedModel(OuterModel):
     """Lets calls of ``inner`` run as the limit has room for them, on each event loop.
 
     ``concurrency`` is a bound that holds whatever the policy would allow; without a
@@ -43,15 +43,10 @@ class LimitedModel(Model):
         if concurrency is not None and concurrency < 1:
             message = f"concurrency must be at least 1, not {concurrency}"
             raise ValueError(message)
-        self._inner = inner
+        super().__init__(inner)
         self._most = math.inf if concurrency is None else concurrency
         self._policy = policy
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, _Gate] = WeakKeyDictionary()
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Wait for a turn, then hold it until the stream ends or is closed."""
@@ -71,10 +66,6 @@ class LimitedModel(Model):
             response = await self._inner.complete(request)
             turn.note(response)
             return response
-
-    async def close(self) -> None:
-        """Close what is limited."""
-        await self._inner.close()
 
     async def _turn(self) -> _Turn:
         loop = asyncio.get_running_loop()

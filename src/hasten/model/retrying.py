@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from hasten.clock import Clock, current_clock
 from hasten.errors import ModelError, RateLimited
-from hasten.model.base import Model
+from hasten.model.base import OuterModel
 from hasten.model.budget import CallBudget
 from hasten.model.draw import digest_of, draw
 from hasten.trace.recorder import span
@@ -25,7 +25,7 @@ from hasten.trace.recorder import span
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from hasten.model.base import Chunk, Request, Response
+    from hasten.model.base import Chunk, Model, Request, Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class RetryPolicy:
         return drawn_s if asked_s is None else asked_s + drawn_s
 
 
-class RetryingModel(Model):
+class RetryingModel(OuterModel):
     """Repeats calls of ``inner`` that failed with a retryable error.
 
     A stream is repeated only until its first chunk: what was said cannot be
@@ -67,14 +67,9 @@ class RetryingModel(Model):
     """
 
     def __init__(self, inner: Model, policy: RetryPolicy | None = None) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._policy = policy or RetryPolicy()
         self._budgets: WeakKeyDictionary[Clock, CallBudget] = WeakKeyDictionary()
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from the first attempt that gives a piece."""
@@ -105,10 +100,6 @@ class RetryingModel(Model):
             except ModelError as error:
                 failures += 1
                 waited_s += await self._wait(request, failures, waited_s, error)
-
-    async def close(self) -> None:
-        """Close what is retried."""
-        await self._inner.close()
 
     def _budget(self) -> CallBudget:
         clock = current_clock()

@@ -20,7 +20,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from hasten.errors import InvalidOutput
-from hasten.model.base import Chunk, Message, Model, Usage, count_tokens
+from hasten.model.base import Chunk, Message, OuterModel, Usage, count_tokens
 from hasten.trace.recorder import emit
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jsonschema_rs import Validator
 
-    from hasten.model.base import Request, Response
+    from hasten.model.base import Model, Request, Response
 
 T = TypeVar("T", bound=BaseModel)
 V = TypeVar("V")
@@ -72,7 +72,7 @@ async def parse(
     return await _checked(model, request, lambda one: read(one.text, as_type), repair_tokens)
 
 
-class StructuredModel(Model):
+class StructuredModel(OuterModel):
     """Checks the answers of ``inner`` to requests with a schema, and has them repaired.
 
     An answer's text is then the JSON alone, its usage that of all calls it took. Since
@@ -83,15 +83,10 @@ class StructuredModel(Model):
     """
 
     def __init__(self, inner: Model, repair_tokens: int = REPAIR_TOKENS) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._repair_tokens = repair_tokens
         self.repairs = 0
         self.repair_usage = Usage()
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece; in one piece if it has to be checked."""
@@ -122,10 +117,6 @@ class StructuredModel(Model):
             tokens = {"tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
             emit("model.repaired", model=parsed.response.model, repairs=parsed.repairs, **tokens)
         return msgspec.structs.replace(parsed.response, text=parsed.value, usage=parsed.usage)
-
-    async def close(self) -> None:
-        """Close what is checked."""
-        await self._inner.close()
 
 
 async def _checked(

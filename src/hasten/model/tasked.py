@@ -6,18 +6,17 @@ response cache sees what is really asked.
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hasten.model.base import Model
+from hasten.model.base import OuterModel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
-    from hasten.model.base import Chunk, Request, Response
+    from hasten.model.base import Model, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,33 +32,14 @@ ANY_TASK = ""
 """The task whose policy holds for those without one of their own."""
 
 
-class TaskedModel(Model):
+class TaskedModel(OuterModel):
     """Fills in what each request's task asks for, then asks ``inner``."""
 
     def __init__(self, inner: Model, tasks: Mapping[str, TaskPolicy]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._tasks = dict(tasks)
 
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
-
-    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
-        """Answer piece by piece."""
-        async with aclosing(self._inner.stream(self._filled(request))) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def complete(self, request: Request) -> Response:
-        """Answer whole."""
-        return await self._inner.complete(self._filled(request))
-
-    async def close(self) -> None:
-        """Close what is asked."""
-        await self._inner.close()
-
-    def _filled(self, request: Request) -> Request:
+    def _asked(self, request: Request) -> Request:
         policy = self._tasks.get(request.task) or self._tasks.get(ANY_TASK)
         if policy is None:
             return request

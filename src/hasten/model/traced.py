@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from hasten.cache.trail import add_cost
 from hasten.clock import current_clock
-from hasten.model.base import Model
+from hasten.model.base import OuterModel
 from hasten.model.price import PRICES, PriceTable, cost_usd
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from hasten.model.base import Chunk, Request, Response
+    from hasten.model.base import Chunk, Model, Request, Response
     from hasten.trace.recorder import OpenSpan
 
 
-class TracedModel(Model):
+class TracedModel(OuterModel):
     """Records each call of ``inner`` with the attributes that ``trace/span`` lists for a model.
 
     The text of prompts is recorded only if ``records_prompts`` says so: free text is private.
@@ -31,14 +31,9 @@ class TracedModel(Model):
     def __init__(
         self, inner: Model, prices: PriceTable = PRICES, *, records_prompts: bool = False
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._prices = prices
         self._records_prompts = records_prompts
-
-    @property
-    def name(self) -> str:
-        """Who answers when a request names no model."""
-        return self._inner.name
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Pass the stream on, noting when its first piece came.
@@ -70,10 +65,6 @@ class TracedModel(Model):
             response = await self._inner.complete(request)
             self._note(here, response)
             return response
-
-    async def close(self) -> None:
-        """Close the wire."""
-        await self._inner.close()
 
     def _span(self, request: Request) -> OpenSpan:
         model = request.model or self.name
