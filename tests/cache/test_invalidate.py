@@ -10,8 +10,10 @@ import pytest
 
 from hasten.cache.cache import Cache
 from hasten.cache.invalidate import CacheSelector
+from hasten.cache.key import make_key
 from hasten.cache.policy import CachePolicy
 from hasten.cache.tiers import Tier
+from hasten.cache.trail import CacheTrail
 from hasten.caller import Caller, set_caller
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, StoreUnavailable
@@ -428,3 +430,55 @@ async def test_an_invalidation_asks_the_ledger_only_what_it_cannot_know() -> Non
     await here.invalidate("tag=other")
     assert store.calls == before + 3
     assert await there(here) == {"AI0", "AI1"}
+
+
+@in_virtual_time
+async def test_what_a_view_forgot_stays_dead() -> None:
+    """A view that knows too many marks begins anew, and asks the ledger about older ones."""
+    cache, other = two_processes(MemoryStore())
+    await fill(cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hasten.cache.generation.MARKS_KNOWN", 50)
+        await other.invalidate("field=area=AI")
+        for number in range(60):
+            await cache.invalidate(f"tag=other:{number}")
+    assert len(cache.ledger.view._bumps) <= 50
+    assert await there(cache) == {"health0", "health1"}
+
+
+@in_virtual_time
+async def test_what_is_invalidated_while_it_is_written_is_taken_back() -> None:
+    """A pattern cannot have seen it yet; nobody finds it afterwards, in no tier."""
+    store = FlakyStore(MemoryStore(), deadline_s=9)
+    one, other = two_processes(store)
+    key = one.key(TOOL, area="AI", n=0)
+    computed = asyncio.create_task(one.get_or_compute(key, Counted(0.5), TOOL))
+    await current_clock().sleep(0.4)
+    store.delay_s = lambda: 0.5  # so that the write is under way when the pattern comes
+    await computed
+    store.delay_s = lambda: 0.0
+    await other.invalidate("pattern=tool*")
+    await current_clock().sleep(5)
+    assert await store.inner.get_many([key.digest]) == [None]
+    compute = Counted(0.0)
+    await other.get_or_compute(key, compute, TOOL)
+    assert compute.begun == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        (("another", "", ""), "built from another tenant's value"),
+        (("acme", "ann", ""), "built from one person's value, but kept for others"),
+        (("acme", "", "s1"), "built from one session's value, but kept for others"),
+        (("acme", "", ""), ""),
+        (("", "", ""), ""),
+    ],
+)
+def test_nothing_is_kept_for_more_people_than_its_parts(
+    part: tuple[str, str, str], why: str
+) -> None:
+    """A value that a tenant shares is made of what the tenant or everybody shares."""
+    trail = CacheTrail()
+    trail.owners.add(part)
+    assert trail.leak_into(make_key("report", {}, Caller("acme", "ben"))) == why

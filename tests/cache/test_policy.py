@@ -29,6 +29,15 @@ def test_only_declared_fields_make_the_key() -> None:
     )
 
 
+def test_what_is_ignored_makes_no_key() -> None:
+    """Without declared fields all but the ignored ones count."""
+    policy = CachePolicy(use="t", ignore=("client",))
+    one, other = [policy.key({"q": "a", "client": client}, ALICE) for client in (object(), None)]
+    assert one.digest == other.digest
+    assert dict(one.fields) == {"q": "a"}
+    assert policy.key({"q": "b"}, ALICE).digest != one.digest
+
+
 def test_a_missing_key_field_is_named() -> None:
     """A key that lacks a part would be shared too widely."""
     with pytest.raises(InvalidInput, match="'area' is missing") as caught:
