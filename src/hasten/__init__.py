@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hasten.model.simulated import SimProfile
     from hasten.model.structured import parse
     from hasten.model.text import write
+    from hasten.quality.alert import AlertRule
     from hasten.quality.experiment import Experiment
     from hasten.quality.target import Target
     from hasten.serve.context import AppContext
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from hasten.trial import Trial
 
 __all__ = [
+    "AlertRule",
     "App",
     "AppContext",
     "CachePolicy",
@@ -63,6 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AlertRule": "hasten.quality.alert",
     "App": "hasten.app",
     "AppContext": "hasten.serve.context",
     "CachePolicy": "hasten.cache.policy",

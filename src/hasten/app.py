@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hasten.errors import InvalidInput, NotFound, SettingsError
 from hasten.graph.rerun import RERUN
 from hasten.model.chain import ChainPolicy
+from hasten.quality.alert import AlertRule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -41,6 +42,9 @@ ENTRY_POINTS = "hasten.apps"
 STORAGE_S = 0.002
 """How long a call of an application's tables takes in virtual time unless it says otherwise."""
 
+
+UNPARSED = AlertRule(figure="parse_errors", level="critical", above=0.01)
+"""The persona plan's rule that holds for any application: parse errors above 1 %."""
 
 _lines = logging.getLogger("hasten.timing")
 
@@ -101,7 +105,7 @@ class App:
     ``hasten check`` and ``hasten race`` measure, ``experiments`` the comparisons that
     ``hasten check`` makes. ``load`` returns one request of a load test (method, path,
     JSON body), given the profile's name and what to draw from; by default a sample
-    of one of its operations is run.
+    of one of its operations is run. ``alerts`` are the rules over its recent runs.
     """
 
     name: str
@@ -128,6 +132,7 @@ class App:
     log: Callable[[RunEvent], Iterable[str]] | None = None
     targets: tuple[Target, ...] = ()
     experiments: tuple[Experiment, ...] = ()
+    alerts: tuple[AlertRule, ...] = (UNPARSED,)
     load: Callable[[str, Random], tuple[str, str, Mapping[str, Any] | None]] | None = None
 
     def __post_init__(self) -> None:

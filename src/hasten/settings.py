@@ -163,6 +163,12 @@ class Settings(BaseSettings):
         le=1e6,
         description="Characters a second at which an answer kept whole is streamed; 0: at once.",
     )
+    alert_webhook_url: str = Field(
+        "", description="Where alerts are posted as they begin and end; empty means nowhere."
+    )
+    alert_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="What those posts are signed with (Standard Webhooks)."
+    )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Host names the server answers to besides its own, with commas between.",

@@ -160,22 +160,27 @@ class VirtualTrial(Trial):
         model = simulated_model(app, self.mode, cache)
         return VirtualTrial(app, self.mode, cache, model, await app.open_tables(None))
 
+    def _model(self, app: App, mode: str) -> Model:
+        """Return the model of the trial, or, for a run in another mode, what that mode asks."""
+        return self.model if mode == self.mode else simulated_model(app, mode, self.cache)
+
     async def _run(
         self, app: App, inputs: Mapping[str, Any], caller: Caller, mode: str, speed: float | None
     ) -> Outcome:
         if speed is not None:
             message = "virtual time has no speed: leave it out, or measure on the real clock"
             raise HastenError(message)
+        model = self._model(app, mode)
         options = RunOptions(
             app=app.name,
             mode=mode,
             caller=caller,
             cache=self.cache if mode in app.reusing else None,
             simulated=True,
-            made_by=self.model.name,
+            made_by=model.name,
             rerun=app.rerun,
         )
-        return await start_run(app, inputs, self.model, options, self._tables).outcome()
+        return await start_run(app, inputs, model, options, self._tables).outcome()
 
 
 class RealTrial(Trial):

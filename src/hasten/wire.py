@@ -25,6 +25,7 @@ from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, S
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
 from hasten.jobs.queue import EVENTS, JobQueue
 from hasten.model.chain import ChainPolicy, surround
+from hasten.quality.alert import AlertWatch
 from hasten.quality.feedback import FeedbackStore
 from hasten.quality.results import ResultStore
 from hasten.store.disk import DiskStore
@@ -36,6 +37,7 @@ from hasten.trace.elsewhere import OPEN, RunsElsewhere
 from hasten.trace.stats import RunStats
 from hasten.trace.textlog import TextLog
 from hasten.trace.usual import UsualSteps
+from hasten.wire_alerts import AlertPosts
 from hasten.wire_models import chain_policy, real_endpoint, simulated_model
 
 if TYPE_CHECKING:
@@ -158,6 +160,9 @@ class Runtime:
         self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
+        self._alert_posts = AlertPosts(settings)
+        rules = {name: app.alerts for name, app in apps.items()}
+        self.alerts = AlertWatch(rules, self._alert_posts)
         self.sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
         self._models: dict[tuple[str, bool], Model] = {}
@@ -222,6 +227,7 @@ class Runtime:
             await asyncio.wait([self._pruner])
         self.cancel_runs(of_jobs=True)
         await asyncio.gather(*self._endings, return_exceptions=True)
+        await self._alert_posts.close()
         for model in self._models.values():
             await model.close()
         for line in stats_lines(self.cache):
@@ -448,6 +454,8 @@ class Runtime:
         if _is_given_up(run):
             return
         self.run_stats.add(outcome.record, outcome.spans)
+        if run.record.mode == pick_app(self.apps, run.record.app).default_mode:
+            self.alerts.add(outcome.record, outcome.spans)
         if not run.record.reuse.get("cached"):
             self._usual.forget()
         if run.log is not None and not run.log.is_stored:

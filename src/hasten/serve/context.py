@@ -24,6 +24,7 @@ from hasten.serve.stream.send import as_messages
 from hasten.store.sql import Tables
 from hasten.trace.log import RunFilter
 from hasten.wire import Runtime
+from hasten.wire_jobs import RuntimeJobs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from hasten.graph.outcome import Outcome
     from hasten.graph.run import Run
+    from hasten.jobs.job import JobRecord
     from hasten.trace.event import RunEvent, RunRecord
 
 APPS = "/apps"
@@ -55,6 +57,7 @@ class AppContext:
     model: Model
     _tables: Tables | None
     _runtime: Runtime
+    _jobs: RuntimeJobs
 
     @classmethod
     async def of(cls, connection: HTTPConnection) -> Self:
@@ -66,7 +69,8 @@ class AppContext:
         set_caller(caller)
         set_cache(runtime.cache, model.name)
         tables = runtime.tables.get(app.name)
-        return cls(app, caller, runtime.cache, current_clock(), model, tables, runtime)
+        jobs: RuntimeJobs = connection.app.state.jobs
+        return cls(app, caller, runtime.cache, current_clock(), model, tables, runtime, jobs)
 
     @property
     def tables(self) -> Tables:
@@ -96,10 +100,14 @@ class AppContext:
         ``operation`` is one of the application's, by default its main one. Raises
         ``NotFound`` for it, ``InvalidInput`` for inputs or mode.
         """
-        name = f"{self.app.name}.{operation}" if operation else self.app.name
         with use_cache(None):  # a mode that reuses gets its cache from the runtime
             return await self._runtime.start(
-                name, inputs, mode=mode, caller=self.caller, speed=speed, directives=directives
+                self._name(operation),
+                inputs,
+                mode=mode,
+                caller=self.caller,
+                speed=speed,
+                directives=directives,
             )
 
     async def run(self, inputs: Mapping[str, Any], **options: Any) -> Outcome:
@@ -108,6 +116,19 @@ class AppContext:
         outcome = await run.outcome()
         outcome.value()
         return outcome
+
+    async def submit(
+        self, inputs: Mapping[str, Any], *, operation: str = "", **asked: Any
+    ) -> JobRecord:
+        """Keep a job of the caller's; its run, ``run_id``, can be followed from now on.
+
+        ``asked`` is what else a job may be given: ``mode``, ``key``, ``priority``,
+        ``due_s``, ``attempts``.
+        """
+        return await self._jobs.submit(self._name(operation), inputs, self.caller, **asked)
+
+    def _name(self, operation: str) -> str:
+        return f"{self.app.name}.{operation}" if operation else self.app.name
 
     async def record(self, run_id: str) -> RunRecord:
         """Return a run's line, its outputs among it. Raises ``NotFound``."""

@@ -46,6 +46,7 @@ async def exposition(
         answered,
         *_runs(runtime),
         *_feedback(runtime),
+        _alerts(runtime),
         *_cache(runtime.cache),
         *await _jobs(runtime),
         *_gateway(gateway),
@@ -150,6 +151,12 @@ def _feedback(runtime: Runtime) -> Iterator[Metric]:
     yield _counter("hasten_feedback", "Ratings, and answers made anew.", row, heard.counts)
     sums = heard.rating_sums
     yield _counter("hasten_rating_points", "Ratings added up.", ("app", "reuse"), sums)
+
+
+def _alerts(runtime: Runtime) -> Metric:
+    firing = {(one.app, one.figure, one.level): 1.0 for one in runtime.alerts.firing()}
+    labels = ("app", "figure", "level")
+    return _gauge("hasten_alert_firing", "Alerts in force.", labels, firing)
 
 
 def _cache(cache: Cache) -> Iterator[Metric]:

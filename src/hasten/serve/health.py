@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from fastapi import APIRouter, Response
 
 from hasten.cache.shown import stats_shown
@@ -29,6 +30,7 @@ async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
     except StoreError as error:
         database = {"available": False, "error": error.code}
     cache = stats_shown(runtime.cache)
+    alerts = runtime.alerts.firing()
     is_well = database["available"] and all(one["is_available"] for one in cache["tiers"])
     return {
         "status": "ok" if is_well else "degraded",
@@ -38,5 +40,6 @@ async def health(runtime: RuntimeOf, response: Response) -> dict[str, Any]:
         "live_runs": runtime.live_runs,
         "jobs": jobs,
         "database": database,
+        "alerts": [msgspec.to_builtins(one) for one in alerts],
         "cache": {"tiers": cache["tiers"], "uses": cache["uses"]},
     }
