@@ -19,7 +19,7 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run setup fmt check test test-all bench docs lock clean
+.PHONY: help run setup fmt check test test-all integrations bench docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,7 @@ test-all: setup ## the slow ones too
 	@scripts/chromium.sh
 	@$(PYTEST) -q -n $(WORKERS) --maxprocesses 4 --dist worksteal -m 'not measured'
 	@$(PYTEST) -q -m measured
+	@$(MAKE) -s integrations
 
 bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
 	@.venv-bench/bin/hasten bench graph
@@ -56,12 +57,18 @@ bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
 docs: setup ## run every code block of the documentation
 	@$(PYTEST) -q tests/docs
 
-lock: | $(UV) ## resolve requirements.lock and bench.lock anew from pyproject.toml
+integrations: setup .venv-integrations/vercel/.stamp .venv-crewai/.stamp ## other people's clients against the product
+	@.venv-integrations/bin/python -m pytest -q tests/integrations --ignore tests/integrations/test_crewai.py
+	@.venv-crewai/bin/python -m pytest -q tests/integrations/test_crewai.py
+
+lock: | $(UV) ## resolve all lock files anew from pyproject.toml
 	@$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
 	@$(COMPILE) pyproject.toml --all-extras --group dev --group bench -c requirements.lock -o bench.lock
+	@$(COMPILE) pyproject.toml --all-extras --group dev --group integrations -o integrations.lock
+	@$(COMPILE) pyproject.toml --all-extras --group dev --group crewai -o crewai.lock
 
 clean: ## remove what the other targets made, except .hasten
-	@rm -rf .venv .venv-bench .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-bench .venv-integrations .venv-crewai .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	    .import_linter_cache dist
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -72,12 +79,17 @@ clean: ## remove what the other targets made, except .hasten
 	@$(INSTALL) --python $(BIN)/python
 	@touch $@
 
-.venv-bench/.stamp: bench.lock pyproject.toml | $(UV)
+.venv-%/.stamp: %.lock pyproject.toml | $(UV)
 	@$(CHECK_PYTHON)
-	@test -x .venv-bench/bin/python || $(UV) venv -q --clear --python $(PYTHON) .venv-bench
-	@$(UV) pip sync -q --python .venv-bench/bin/python --require-hashes bench.lock
-	@$(INSTALL) --python .venv-bench/bin/python
+	@test -x .venv-$*/bin/python || $(UV) venv -q --clear --python $(PYTHON) .venv-$*
+	@$(UV) pip sync -q --python .venv-$*/bin/python --require-hashes $*.lock
+	@$(INSTALL) --python .venv-$*/bin/python
 	@touch $@
+
+.venv-integrations/vercel/.stamp: tests/integrations/vercel/package.json .venv-integrations/.stamp
+	@mkdir -p $(@D) && cp $< $(@D)
+	@cd $(@D) && ../bin/npm install --silent --no-audit --no-fund --no-package-lock && touch .stamp || \
+	    echo 'The packages of the Vercel AI SDK cannot be had: its test will be skipped' >&2
 
 .tools/bin/uv:
 	@$(CHECK_PYTHON)

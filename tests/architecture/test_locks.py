@@ -41,7 +41,13 @@ def wanted(*groups: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("lock", "groups"), [("requirements.lock", ("dev",)), ("bench.lock", ("dev", "bench"))]
+    ("lock", "groups"),
+    [
+        ("requirements.lock", ("dev",)),
+        ("bench.lock", ("dev", "bench")),
+        ("integrations.lock", ("dev", "integrations")),
+        ("crewai.lock", ("dev", "crewai")),
+    ],
 )
 def test_a_lock_holds_what_is_asked_for(lock: str, groups: tuple[str, ...]) -> None:
     """Whoever adds a dependency runs ``make lock``."""

@@ -38,6 +38,7 @@ from hasten.model.wire_format import (
     functions_in,
     given,
     is_native,
+    json_schema,
     need_messages,
     shared_fields,
     without,
@@ -406,20 +407,8 @@ def _schema_in(config: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(config.get("responseJsonSchema"), dict):
         return as_dict(config["responseJsonSchema"])
     if isinstance(config.get("responseSchema"), dict):
-        return as_dict(_lowered(config["responseSchema"]))
+        return as_dict(json_schema(config["responseSchema"]))
     return JSON_OBJECT if config.get("responseMimeType") == "application/json" else None
-
-
-def _lowered(schema: Any) -> Any:
-    """Return an OpenAPI schema as JSON Schema: the names of its types are in lower case."""
-    if isinstance(schema, list):
-        return [_lowered(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: _lowered(one) for name, one in schema.items()}
-    if isinstance(made.get("type"), str):
-        made["type"] = made["type"].lower()
-    return made
 
 
 def answer_out(response: Response, head: Head) -> dict[str, Any]:

@@ -24,6 +24,8 @@ JSON_OBJECT: dict[str, Any] = {"type": "object"}
 SIMULATED = "sim-"
 """What the names of simulated models begin with, over every protocol."""
 
+_SCHEMAS = ("parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema")
+_OPENAPI_TYPES = ("OBJECT", "ARRAY", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "NULL")
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
@@ -147,13 +149,24 @@ def _declared(tool: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _function(declared: dict[str, Any]) -> Function:
-    places = ("parameters", "input_schema", "parametersJsonSchema")
-    schema = next((declared[name] for name in places if declared.get(name)), None)
+    schema = next((declared[name] for name in _SCHEMAS if declared.get(name)), None)
     return Function(
         str(declared.get("name", "")),
         str(declared.get("description") or ""),
-        as_dict(schema) or {"type": "object", "properties": {}},
+        as_dict(json_schema(schema)) or {"type": "object", "properties": {}},
     )
+
+
+def json_schema(schema: Any) -> Any:
+    """Return a schema as OpenAPI writes it, its types in upper case, as JSON Schema."""
+    if isinstance(schema, list):
+        return [json_schema(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: json_schema(one) for name, one in schema.items()}
+    if made.get("type") in _OPENAPI_TYPES:
+        made["type"] = made["type"].lower()
+    return made
 
 
 def choice_of(extra: dict[str, Any]) -> Choice | None:

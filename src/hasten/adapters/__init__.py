@@ -1,0 +1,1 @@
+"""FOR OTHER FRAMEWORKS: our cache in the shape that they expect."""
