@@ -62,6 +62,21 @@ def test_too_many_at_once_are_fewer_next_time_and_once_a_round() -> None:
     assert limit.concurrency == pytest.approx(before + 1, abs=0.1)
 
 
+def test_it_doubles_each_round_until_the_first_sign() -> None:
+    """Sixteen good calls that needed all of sixteen make it thirty-two."""
+    limit = Limit(LimitPolicy(burst=1_000))
+
+    def begin_all() -> None:
+        while limit.wait_s(0.0) == 0.0:
+            limit.begin(0.0)
+
+    begin_all()
+    for _ in range(16):
+        limit.end("ok", began_s=0.0, now_s=0.0)
+        begin_all()
+    assert limit.concurrency == limit.under_way == 32
+
+
 def test_an_idle_limit_does_not_grow() -> None:
     """Good calls that did not need all there was say nothing about more."""
     limit = Limit(POLICY)
@@ -133,7 +148,7 @@ def test_its_bounds_hold_whatever_happens(
     [
         {"rate_per_s": 0.1},
         {"least_rate_per_s": 0.0},
-        {"concurrency": 65},
+        {"concurrency": 257},
         {"least_concurrency": 0},
         {"burst": 0},
         {"slow_factor": 1.0},

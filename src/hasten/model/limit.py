@@ -9,6 +9,7 @@ raises it by 10 %. The calls at once follow AIMD (Chiu and Jain, "Analysis of th
 Increase and Decrease Algorithms for Congestion Avoidance", 1989): one more a round
 of good calls that needed all there were, a quarter fewer when the endpoint says 429
 or 529, gives no answer in time, or takes much longer for each token than it used to.
+Before the first such sign they double each round (slow start, RFC 5681 section 3.1).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class LimitPolicy:
     judged_calls: int = 20
     concurrency: int = 16
     least_concurrency: int = 1
-    most_concurrency: int = 64
+    most_concurrency: int = 256
     slow_factor: float = 2.5
 
     def __post_init__(self) -> None:
@@ -113,7 +114,8 @@ class Limit:
         if outcome == "overload":
             self._lower(began_s, now_s)
         elif outcome == "ok" and was_full:
-            grown = self.concurrency + 1.0 / self.concurrency
+            has_been_too_much = self._lowered_at_s > -math.inf
+            grown = self.concurrency + (1.0 / self.concurrency if has_been_too_much else 1.0)
             self.concurrency = min(grown, float(self._policy.most_concurrency))
 
     def time(self, took_s: float, tokens_out: int, *, began_s: float, now_s: float) -> None:
