@@ -27,7 +27,7 @@ from hasten.store.base import (
     first_epoch,
 )
 from hasten.store.disk_thread import DiskStoreThread
-from hasten.store.merge import merged_reads
+from hasten.store.merge import merged_reads, merged_writes
 from hasten.store.wal import empty_log
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class DiskStore(ByteStore):
         self.max_bytes = max_bytes
         self._thread = DiskStoreThread(Path(path), deadline_s, self._set_up, self._do_chores)
         self._reads = merged_reads(self._fetch)
+        self._writes = merged_writes(self._keep)
         self._clock = Clock()
         self._held_bytes = 0
         self._recount_s = 0.0
@@ -113,6 +114,9 @@ class DiskStore(ByteStore):
 
     async def set_many(self, items: Sequence[Item]) -> None:
         """Keep the items; returns once they are committed."""
+        await self._writes.call(items)
+
+    async def _keep(self, items: list[Item]) -> None:
         now_s = current_clock().now()
         rows = [_row(item, now_s) for item in items]
         await self._thread.write(lambda on: self._insert(on, rows))
