@@ -73,15 +73,17 @@ class Provider(asyncio.Protocol):
         if b'"stream":true' not in body:
             self._transport.write(_WHOLE)
             return
-        loop = asyncio.get_running_loop()
-        loop.call_later(self.first_s, self._write, _FIRST)
-        for number in range(1, WORDS + 1):
-            loop.call_later(self.first_s + number * BETWEEN_S, self._write, _WORD)
-        loop.call_later(self.first_s + (WORDS + 1) * BETWEEN_S, self._write, _LAST)
+        pieces = [_FIRST, *[_WORD] * WORDS, _LAST]
+        asyncio.get_running_loop().call_later(self.first_s, self._write, pieces, 0)
 
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+    def _write(self, pieces: list[bytes], place: int) -> None:
+        """Write one piece, and the next a little later: timers may overtake each other."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write(pieces[place])
+        if place + 1 < len(pieces):
+            loop = asyncio.get_running_loop()
+            loop.call_later(BETWEEN_S, self._write, pieces, place + 1)
 
 
 async def main(port: int) -> None:
