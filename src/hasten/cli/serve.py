@@ -25,6 +25,7 @@ import typer
 from hasten.cli.terminal import err, with_runtime
 from hasten.clock import current_clock
 from hasten.errors import HastenError, MissingExtra, SettingsError
+from hasten.serve.admission import is_loopback, refuse_open_bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -39,6 +40,10 @@ LOOK_EVERY_S = 0.01
 LOOK_AFTER_PARENT_S = 1.0
 KILL_AFTER_S = 10
 """A worker that has not stopped by itself within so many seconds is killed."""
+
+
+SWITCH_S = 0.0005
+"""A thread that has work for the interpreter gives way to the event loop so soon (default 5 ms)."""
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -61,7 +66,8 @@ def serve(
 
     settings = load_settings(host=host, port=port, home=home, model=model, speed=speed)
     with only_server(settings.home):
-        with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
+        if not is_loopback(settings.host):
+            with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
         port = free_port(settings.host, settings.port)
         answering = settings.model or "the simulated model, no key needed"
         ready = (
@@ -86,7 +92,7 @@ def _listen_alone(settings: Settings, ready: str) -> None:
 def _work_alone(settings: Settings, tell: Callable[[], Coroutine[Any, Any, None]]) -> Any:
     """Return the gateway for the worker."""
     os.setpgrp()  # as in _work
-    _log_to_stdout(settings)
+    _set_up_worker(settings)
     from hasten.serve.gateway.alone import GatewayAlone
 
     def beside() -> list[Coroutine[Any, Any, None]]:
@@ -97,7 +103,7 @@ def _work_alone(settings: Settings, tell: Callable[[], Coroutine[Any, Any, None]
 
 def _load(settings: Settings) -> Served:
     """Build the application inside the worker process; its log goes to standard output."""
-    _log_to_stdout(settings)
+    _set_up_worker(settings)
     from hasten.serve import create_app
 
     guard = create_app(settings)
@@ -110,15 +116,15 @@ def _load(settings: Settings) -> Served:
     return Served(guard, stop)
 
 
-def _log_to_stdout(settings: Settings) -> None:
+def _set_up_worker(settings: Settings) -> None:
+    """Write the log to standard output, and let the loop wait for no thread of a store."""
+    sys.setswitchinterval(SWITCH_S)
     level = settings.log_level.upper()
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 async def _refuse_open_bind(host: str, runtime: Runtime) -> None:
-    from hasten.serve.admission import refuse_open_bind
-
     refuse_open_bind(host, has_keys=await runtime.keys.any())
 
 

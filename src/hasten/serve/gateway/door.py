@@ -7,20 +7,24 @@ what to answer to ``gateway``. Nobody may send slowly for ever: a body has its t
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from hasten.clock import current_clock
 from hasten.serve.gateway.refusal import BodyRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from hasten.serve.gateway.gateway import Gateway
     from hasten.serve.gateway.refusal import Lines
     from hasten.serve.gateway.terms import Headers
 
+T = TypeVar("T")
+
 BODY_WITHIN_S = 30.0
 """A body that takes longer to arrive is not waited for."""
+
+LOOK_EVERY_S = 1.0
 
 
 class Exchange(Protocol):
@@ -53,6 +57,43 @@ class Exchange(Protocol):
         """Return once the client has left."""
 
 
+class BodyWatch:
+    """Whose bodies are still on their way; who takes too long is told so, once a second."""
+
+    def __init__(self) -> None:
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+
+    async def read(self, body: Awaitable[T]) -> T:
+        """Return ``body`` once it is there. Raises ``BodyRefused`` for one that never comes."""
+        task = asyncio.current_task()
+        if task is None:
+            return await body
+        self._reading[task] = task.get_loop().time()
+        try:
+            return await body
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            self._late.discard(task)
+            task.uncancel()
+            message = f"the body did not arrive within {BODY_WITHIN_S:g} s"
+            raise BodyRefused(message, 408) from None
+        finally:
+            del self._reading[task]
+
+    async def look(self) -> None:
+        """Look again and again, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await current_clock().sleep(LOOK_EVERY_S)
+            oldest_s = loop.time() - BODY_WITHIN_S
+            for task, began_s in list(self._reading.items()):
+                if began_s < oldest_s:
+                    self._late.add(task)
+                    task.cancel()
+
+
 class AsgiExchange:
     """A request over ASGI."""
 
@@ -69,18 +110,16 @@ class AsgiExchange:
         """Return the body."""
         pieces: list[bytes] = []
         held, has_more = 0, True
-        with _in_time():
-            async with asyncio.timeout(BODY_WITHIN_S):
-                while has_more:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise ConnectionResetError
-                    pieces.append(message.get("body", b""))
-                    held += len(pieces[-1])
-                    has_more = message.get("more_body", False)
-                    if held > most_bytes:
-                        await self.read_away(4 * most_bytes if has_more else 0)
-                        raise _too_large(most_bytes)
+        while has_more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ConnectionResetError
+            pieces.append(message.get("body", b""))
+            held += len(pieces[-1])
+            has_more = message.get("more_body", False)
+            if held > most_bytes:
+                await self.read_away(4 * most_bytes if has_more else 0)
+                raise _too_large(most_bytes)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def read_away(self, most_bytes: int) -> None:
@@ -118,27 +157,29 @@ class AsgiExchange:
 class RsgiExchange:
     """A request over RSGI."""
 
-    __slots__ = ("_protocol", "_stream", "headers", "method", "path")
+    __slots__ = ("_has_length", "_protocol", "_stream", "headers", "method", "path")
 
     def __init__(self, scope: Any, protocol: Any) -> None:
         self.method: str = scope.method
         self.path: str = scope.path
         self.headers: Headers = tuple(scope.headers.items())
+        self._has_length = "content-length" in scope.headers
         self._protocol = protocol
         self._stream: Any = None
 
     async def body(self, most_bytes: int) -> bytes:
-        """Return the body."""
+        """Return the body; one whose length is told was found small enough beforehand."""
+        if self._has_length:
+            whole: bytes = await self._protocol()
+            return whole
         pieces: list[bytes] = []
         held = 0
-        with _in_time():
-            async with asyncio.timeout(BODY_WITHIN_S):
-                async for piece in self._protocol:
-                    pieces.append(piece)
-                    held += len(piece)
-                    if held > most_bytes:
-                        raise _too_large(most_bytes)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        async for piece in self._protocol:
+            pieces.append(piece)
+            held += len(piece)
+            if held > most_bytes:
+                raise _too_large(most_bytes)
+        return b"".join(pieces)
 
     async def read_away(self, most_bytes: int) -> None:
         """Read what still comes, within bounds."""
@@ -182,16 +223,6 @@ class GatewayDoor:
             await self._gateway().answer(AsgiExchange(scope, receive, send))
         else:
             await self._inner(scope, receive, send)
-
-
-@contextmanager
-def _in_time() -> Iterator[None]:
-    """Tell a body that did not come in time from other trouble."""
-    try:
-        yield
-    except TimeoutError:
-        message = f"the body did not arrive within {BODY_WITHIN_S:g} s"
-        raise BodyRefused(message, 408) from None
 
 
 def _too_large(most_bytes: int) -> BodyRefused:

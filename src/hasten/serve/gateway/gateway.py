@@ -19,6 +19,7 @@ from hasten.errors import HastenError, Unauthenticated
 from hasten.serve.admission import Admission, Refusal
 from hasten.serve.gateway.answer import StoredAnswer, is_whole
 from hasten.serve.gateway.calls import GatewayCalls
+from hasten.serve.gateway.door import BodyWatch
 from hasten.serve.gateway.limits import KeyMeters
 from hasten.serve.gateway.refusal import told_error, told_refusal
 from hasten.serve.gateway.relay import Relay, Relayed
@@ -38,6 +39,8 @@ ANYBODY = KeyRecord("", LOCAL, "everybody on this machine", 0.0, None)
 
 MEMO_ENTRIES = 20_000
 EMBEDDING_TTL_S = 30 * 86_400.0
+WAIT_S = 60.0
+"""How long to wait for another server that is asking the same."""
 
 _FAULT = Refusal(500, "internal", "this is our fault; the server's log says more")
 _log = logging.getLogger(__name__)
@@ -66,26 +69,29 @@ class Gateway:
         self.meters = KeyMeters(runtime.keys)
         self.relay = Relay(self.upstreams, self.calls, upstream_model)
         self.terms = TermsRead(Admission(settings))
+        self.bodies = BodyWatch()
         self.memo: dict[tuple[Terms, str, str, bytes], Known] = {}
         answers = CachePolicy(
             use="gateway",
             ttl_s=settings.gateway_ttl_s,
             returns=StoredAnswer,
             is_storable=is_whole,
+            wait_s=WAIT_S if settings.redis_url else 0.0,  # else nobody else computes it
         )
         lasting = dataclasses.replace(answers, use="embedding", ttl_s=EMBEDDING_TTL_S)
         self._policies = {one.use: one for one in (answers, lasting)}
-        self._writer: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to write down what calls come to."""
-        self._writer = asyncio.create_task(self.calls.write_now_and_then(), name="gateway calls")
+        """Begin to write down what calls come to, and to look after bodies that never come."""
+        for work in (self.calls.write_now_and_then(), self.bodies.look()):
+            self._tasks.append(asyncio.create_task(work, name="gateway upkeep"))
 
     async def close(self) -> None:
         """Write the rest down and give the connections back."""
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.calls.write()
         await self.upstreams.close()
 

@@ -13,6 +13,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import orjson
 
 from hasten.cache.trail import add_cost
@@ -99,7 +100,8 @@ class StreamHead(NamedTuple):
 class Errand:
     """A question on its way. ``told`` is the answer as it came, for whoever sent the errand.
 
-    ``stored`` is what may be stored of it, ``run_id`` the run it left.
+    ``stored`` is what may be stored of it, ``run_id`` the run it left. ``is_kept_out``:
+    nothing shall be stored.
     """
 
     question: Question
@@ -109,6 +111,7 @@ class Errand:
     stored: StoredAnswer | None = None
     run_id: str = ""
     cost_usd: float = 0.0
+    is_kept_out: bool = False
 
 
 class Relay:
@@ -221,6 +224,10 @@ class Relay:
             errand.told = Told(reply.status, passed_headers(reply), body)
             if not _OK <= reply.status < _REDIRECTS:
                 raise Relayed(errand.told, model=question.model)
+            if errand.is_kept_out:
+                told = used(body, question.model)
+                _note(here, Response(text="", model=told.model, usage=told.usage))
+                return told
             stored, response = _stored(question, body)
             _note(here, response)
         return stored
@@ -380,6 +387,39 @@ def _patience_s(reply: ForwardReply) -> float | None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
     named = {"Retry-After": headers.get("retry-after", ""), "Date": headers.get("date", "")}
     return retry_after_s({**headers, **named}, current_clock().now())
+
+
+class _Used(msgspec.Struct):
+    """The tokens an answer says it took, in either protocol's words."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class _Taken(msgspec.Struct):
+    model: str | None = None
+    usage: _Used | None = None
+
+
+_taken = msgspec.json.Decoder(_Taken)
+
+
+def used(body: bytes, model: str) -> StoredAnswer:
+    """Return what an answer says it took; nothing of it is to be stored."""
+    try:
+        told = _taken.decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        told = _Taken()
+    usage = told.usage or _Used()
+    return StoredAnswer(
+        tail=b"",
+        model=told.model or model,
+        tokens_in=usage.prompt_tokens or usage.input_tokens or 0,
+        tokens_out=usage.completion_tokens or usage.output_tokens or 0,
+        is_whole=False,
+    )
 
 
 def _stored(question: Question, body: bytes) -> tuple[StoredAnswer, Response | None]:

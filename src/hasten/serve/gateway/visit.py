@@ -92,14 +92,14 @@ class Visit:
         gateway, call, route = self._gateway, self._call, self._route
         terms = gateway.terms.of(call.method, call.headers)
         if terms.refusal is not None:
-            await call.read_away(4 * gateway.max_body_bytes)
+            await gateway.bodies.read(call.read_away(4 * gateway.max_body_bytes))
             await self.refuse(told_refusal(terms.refusal, self.protocol))
             return
         key = self._key = gateway.recall(terms) or await gateway.find(terms)
         if route is None or call.method != "POST":
             await self._answer_other(terms, key)
             return
-        data = await call.body(gateway.max_body_bytes)
+        data = await gateway.bodies.read(call.body(gateway.max_body_bytes))
         if not terms.is_plain:
             await self._answer_new(route, terms, key, data)
             return
@@ -264,6 +264,7 @@ class Visit:
     async def _pass_by(self, errand: Errand) -> None:
         """Ask the upstream and nobody else."""
         relay = self._gateway.relay
+        errand.is_kept_out = True
         if not errand.question.is_stream:
             await self._watched(relay.plain(errand))
             assert errand.told is not None  # noqa: S101 - an errand that ends well has been told
@@ -344,7 +345,7 @@ class Visit:
     async def _answer_other(self, terms: Terms, key: KeyRecord) -> None:
         """Answer what is no question: the models, or that there is nothing here."""
         call = self._call
-        await call.body(self._gateway.max_body_bytes)
+        await self._gateway.bodies.read(call.body(self._gateway.max_body_bytes))
         if self._route is not None:
             refusal = Refusal(405, "method_not_allowed", f"POST to {call.path}")
             await self.refuse(told_refusal(refusal, self.protocol))
