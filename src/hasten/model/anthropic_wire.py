@@ -17,6 +17,15 @@ import msgspec
 import orjson
 
 from hasten.errors import ModelUnavailable
+from hasten.model.anthropic_answer import (
+    HEAD,
+    REASONS,
+    WIRE,
+    EventWriter,
+    answer_out,
+    call_out,
+    input_of,
+)
 from hasten.model.anthropic_errors import error_in_answer
 from hasten.model.base import (
     Chunk,
@@ -33,12 +42,10 @@ from hasten.model.wire_format import (
     SIMULATED,
     Asked,
     Choice,
-    Head,
     as_dict,
     choice_of,
     convert,
     decode_body,
-    frame,
     functions_in,
     given,
     is_native,
@@ -48,7 +55,20 @@ from hasten.model.wire_format import (
 )
 from hasten.model.wire_parts import content_of, text_of, to_anthropic
 
-WIRE = "anthropic"
+__all__ = [
+    "ID_PREFIX",
+    "MAX_TOKENS",
+    "WIRE",
+    "EventWriter",
+    "Reading",
+    "answer_out",
+    "count_out",
+    "is_tool_forced",
+    "model_out",
+    "read_request",
+    "to_body",
+    "to_count_body",
+]
 
 ID_PREFIX = "msg_"
 
@@ -67,16 +87,9 @@ _FINISHES: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-_REASONS = {
-    "stop": "end_turn",
-    "length": "max_tokens",
-    "tool_calls": "tool_use",
-    "content_filter": "refusal",
-}
 _OWN = frozenset(
     ("model", "messages", "system", "max_tokens", "temperature", "stop_sequences", "tools")
 ) | {"stream"}
-_HEAD = frozenset(("id", "type", "role", "model", "content", "usage", "stop_reason"))
 _UNCHECKED = frozenset(
     (
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
@@ -242,7 +255,7 @@ def _blocks(turn: Message, *, native: bool) -> list[dict[str, Any]]:
     if turn.parts and turn.role == "user":
         return [to_anthropic(part) for part in content_of(turn.parts)]
     texts = [{"type": "text", "text": turn.content}] if turn.content else []
-    return [*texts, *map(_call_out, turn.tool_calls)]
+    return [*texts, *map(call_out, turn.tool_calls)]
 
 
 def _result_out(turn: Message, *, native: bool) -> dict[str, Any]:
@@ -251,19 +264,6 @@ def _result_out(turn: Message, *, native: bool) -> dict[str, Any]:
         content = list(turn.parts) if native else list(map(to_anthropic, content_of(turn.parts)))
     result = {"type": "tool_result", "tool_use_id": turn.tool_call_id or "", "content": content}
     return result | turn.extra if native else result
-
-
-def _call_out(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call.id, "name": call.name, "input": _input(call.arguments)}
-
-
-def _input(arguments: str) -> Any:
-    """Return a call's arguments as the object the format wants, whatever the model wrote."""
-    try:
-        read = orjson.loads(arguments or "{}")
-    except orjson.JSONDecodeError:
-        return {"arguments": arguments}
-    return read if isinstance(read, dict) else {"arguments": read}
 
 
 class _UsageIn(msgspec.Struct):
@@ -430,7 +430,7 @@ class Reading:
         block = self._blocks[index]
         if index not in self._inputs:
             return block
-        return {**block, "input": _input(self._inputs[index])}
+        return {**block, "input": input_of(self._inputs[index])}
 
     def _call(self, index: int) -> ToolCall:
         block = self._blocks[index]
@@ -440,8 +440,8 @@ class Reading:
 
     def _extra(self, reason: str) -> dict[str, Any]:
         """Return what the answer says beyond the rest, its usage too where that says more."""
-        extra = given(without(self._told, _HEAD))
-        if _REASONS[_FINISHES.get(reason, "stop")] != reason:
+        extra = given(without(self._told, HEAD))
+        if REASONS[_FINISHES.get(reason, "stop")] != reason:
             extra["stop_reason"] = reason
         usage = given(self._usage)
         if any(usage.get(name) for name in usage.keys() - set(_UsageIn.__struct_fields__)):
@@ -486,7 +486,7 @@ def _is_plain(block: dict[str, Any]) -> bool:
     return not given(without(block, frozenset(rest.get(str(block.get("type")), ()))))
 
 
-# --- the server's side: a request in, an answer or its events out
+# --- the server's side: a request in; answers and their events are in ``anthropic_answer``
 
 
 class _Turn(msgspec.Struct):
@@ -601,149 +601,6 @@ def _schema_in(raw: dict[str, Any]) -> dict[str, Any] | None:
     """Return the schema asked for, by ``output_config.format`` or its beta, ``output_format``."""
     wanted = as_dict(raw.get("output_config")).get("format") or raw.get("output_format")
     return as_dict(as_dict(wanted).get("schema")) or None
-
-
-def answer_out(response: Response, head: Head) -> dict[str, Any]:
-    """Return the body of a plain answer."""
-    native = response.wire == WIRE
-    body = {**_message(response, head), "content": _content(response)}
-    extra = without(response.extra, frozenset(("usage",))) if native else {}
-    return {**body, **extra}
-
-
-def _message(response: Response, head: Head) -> dict[str, Any]:
-    return {
-        "id": head.id,
-        "type": "message",
-        "role": "assistant",
-        "model": head.model,
-        "content": [],
-        "stop_reason": _REASONS[response.finish_reason],
-        "stop_sequence": None,
-        "usage": _usage_out(response),
-    }
-
-
-def _content(response: Response) -> list[dict[str, Any]]:
-    if response.wire == WIRE and response.parts:
-        return list(response.parts)
-    has_text = response.text or not response.tool_calls
-    texts = [{"type": "text", "text": response.text}] if has_text else []
-    return [*texts, *map(_call_out, response.tool_calls)]
-
-
-def _usage_out(response: Response) -> dict[str, Any]:
-    usage = response.usage
-    kept = as_dict(response.extra.get("usage")) if response.wire == WIRE else {}
-    return {
-        **kept,
-        "input_tokens": usage.tokens_in - usage.cached_tokens_in - usage.cache_write_tokens_in,
-        "cache_creation_input_tokens": usage.cache_write_tokens_in,
-        "cache_read_input_tokens": usage.cached_tokens_in,
-        "output_tokens": usage.tokens_out,
-    }
-
-
-class EventWriter:
-    """The events of one streamed answer: the provider's own where it spoke this format."""
-
-    def __init__(self, head: Head, asked: Asked) -> None:
-        self._head = head
-        self._asked = asked
-        self._is_begun = False
-        self._index = 0
-        self._is_text_open = False
-
-    def write(self, chunk: Chunk) -> list[bytes]:
-        """Return the events for ``chunk``, ready to send; the last one's end the stream."""
-        if chunk.events and chunk.wire == WIRE:
-            return [frame(data, _type_of(data)) for data in chunk.events]
-        return [frame(data, data["type"]) for data in self._made(chunk)]
-
-    def _made(self, chunk: Chunk) -> list[dict[str, Any]]:
-        made: list[dict[str, Any]] = []
-        if not self._is_begun:
-            made.append(self._start(chunk.response))
-            self._is_begun = True
-        if chunk.text:
-            if not self._is_text_open:
-                made.append(self._open({"type": "text", "text": ""}))
-                self._is_text_open = True
-            made.append(self._delta({"type": "text_delta", "text": chunk.text}))
-        if chunk.response is not None:
-            made += self._last(chunk.response)
-        return made
-
-    def _start(self, response: Response | None) -> dict[str, Any]:
-        """Open the answer; how long the request is, is known exactly only at its end."""
-        turns = self._asked.request.messages
-        estimate = Usage(sum(count_tokens(turn.content) for turn in turns))
-        known = response or Response(text="", model=self._head.model, usage=estimate)
-        return {
-            "type": "message_start",
-            "message": {**_message(known, self._head), "stop_reason": None},
-        }
-
-    def _last(self, response: Response) -> list[dict[str, Any]]:
-        made: list[dict[str, Any]] = []
-        if self._is_text_open:
-            made.append(self._close())
-            blocks = list(map(_call_out, response.tool_calls))
-        else:
-            blocks = _content(response)
-        for block in blocks:
-            made += self._whole(block)
-        told = answer_out(response, self._head)
-        delta = {
-            name: value
-            for name, value in told.items()
-            if name not in _HEAD or name == "stop_reason"
-        }
-        usage = _usage_out(response)
-        return [
-            *made,
-            {"type": "message_delta", "delta": delta, "usage": usage},
-            {"type": "message_stop"},
-        ]
-
-    def _whole(self, block: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the events of a block that is known whole."""
-        kind = block.get("type")
-        if kind == "text" and not block.get("citations"):
-            empty, delta = {**block, "text": ""}, {"type": "text_delta", "text": block["text"]}
-        elif kind in ("tool_use", "server_tool_use"):
-            pieces = orjson.dumps(block.get("input") or {}).decode()
-            empty = {**block, "input": {}}
-            delta = {"type": "input_json_delta", "partial_json": pieces}
-        elif kind == "thinking":
-            return self._thought(block)
-        else:
-            return [self._open(block), self._close()]
-        return [self._open(empty), self._delta(delta), self._close()]
-
-    def _thought(self, block: dict[str, Any]) -> list[dict[str, Any]]:
-        opened = self._open({**block, "thinking": "", "signature": ""})
-        thinking = self._delta({"type": "thinking_delta", "thinking": block.get("thinking", "")})
-        signature = {"type": "signature_delta", "signature": block.get("signature", "")}
-        return [opened, thinking, self._delta(signature), self._close()]
-
-    def _open(self, block: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "content_block_start", "index": self._index, "content_block": block}
-
-    def _delta(self, delta: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "content_block_delta", "index": self._index, "delta": delta}
-
-    def _close(self) -> dict[str, Any]:
-        self._index += 1
-        return {"type": "content_block_stop", "index": self._index - 1}
-
-    def error(self, told: dict[str, Any]) -> bytes:
-        """Return the event that ends a broken stream."""
-        return frame(told, "error")
-
-
-def _type_of(data: str) -> str:
-    return msgspec.json.decode(data, type=_Event).type
 
 
 def count_out(tokens_in: int) -> dict[str, Any]:
