@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hasten.app import App, Operation
     from hasten.cache.policy import CachePolicy
     from hasten.caller import Caller
+    from hasten.client import Client
     from hasten.clock import Clock, current_clock
     from hasten.errors import HastenError
     from hasten.graph.freshness import Freshness
@@ -40,6 +41,7 @@ __all__ = [
     "Caller",
     "ChainPolicy",
     "Chunk",
+    "Client",
     "Clock",
     "Experiment",
     "Freshness",
@@ -72,6 +74,7 @@ _HOMES = {
     "Caller": "hasten.caller",
     "ChainPolicy": "hasten.model.chain",
     "Chunk": "hasten.model.base",
+    "Client": "hasten.client",
     "Clock": "hasten.clock",
     "Experiment": "hasten.quality.experiment",
     "Freshness": "hasten.graph.freshness",

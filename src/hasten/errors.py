@@ -28,6 +28,7 @@ Owns the tree and what each error carries; leaves the HTTP status to
     │   └── InvalidOutput          .text; an answer that does not satisfy its schema
     ├── StoreError                 .store
     │   └── StoreUnavailable       gone, slow or frozen                           retryable
+    ├── ServerUnavailable          a Hasten server that Client asks is gone       retryable
     ├── FreshnessRefused           too little of an answer could be made anew   retryable
     ├── NotCached                  only-if-cached, and nothing is
     ├── StoredFailure              .original; an error that a cache policy keeps for a while
@@ -224,6 +225,13 @@ class StoreUnavailable(StoreError):
     """The store is gone, slow or frozen."""
 
     code = "store_unavailable"
+    retryable = True
+
+
+class ServerUnavailable(HastenError):
+    """A Hasten server that ``Client`` asks cannot be reached, or is not well."""
+
+    code = "server_unavailable"
     retryable = True
 
 

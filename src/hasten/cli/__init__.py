@@ -41,6 +41,7 @@ EXIT_CODES: dict[type[errors.HastenError], int] = {
     errors.NotFound: 2,
     errors.SettingsError: 2,
     errors.MissingExtra: 2,
+    errors.ServerUnavailable: 3,
     errors.StoreError: 3,
     errors.ModelUnavailable: 3,
     errors.ModelTimeout: 3,

@@ -38,6 +38,7 @@ STATUS: Mapping[type[errors.HastenError], int] = {
     errors.RateLimited: 503,
     errors.StepError: 502,
     errors.ModelError: 502,
+    errors.ServerUnavailable: 503,
     errors.StoreError: 503,
     errors.StoredFailure: 502,
     errors.FreshnessRefused: 503,
