@@ -9,15 +9,19 @@ import re
 import shutil
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import to_builtins
 
+from hasten import Target
 from hasten.apps.discovery import app as discovery
 from hasten.caller import Caller
+from hasten.quality.target import reading as read_as
 from hasten.serve import create_app
 from hasten.settings import Settings
 from hasten.testing.http import serving
+from hasten.testing.sink_contract import run_record
 from tests.notebook import notebook_app
 from tests.toy import toy_app
 
@@ -432,11 +436,12 @@ def _contrast(one: float, other: float) -> float:
 
 def test_an_application_has_a_page_of_its_own(page: Page) -> None:
     """At its address, with its style, in the console; the races are one button away."""
+    from playwright.sync_api import expect
+
     page.goto("/apps/notebook")
     heading = page.get_by_role("heading", name="Notebook by itself")
     heading.wait_for()
-    colour = "getComputedStyle(document.querySelector('.app-page h2')).color"
-    page.wait_for_function(f"{colour} === 'rgb(102, 51, 153)'")
+    expect(page.locator(".app-page h2")).to_have_css("color", "rgb(102, 51, 153)")
     page.get_by_role("button", name="Races").click()
     page.wait_for_selector("button.run")
     assert heading.count() == 0
@@ -465,6 +470,32 @@ def test_an_answer_is_rated_and_made_anew(page: Page) -> None:
     before = page.url
     page.get_by_role("tab", name="Answer").click()
     page.get_by_role("button", name="Regenerate the part answer").click()
-    page.wait_for_function(f"location.href !== {before!r}")
+    page.wait_for_url(lambda url: url != before)
     finish(page)
     assert page.url.partition(",")[0] == before.partition(",")[0]
+
+
+def test_what_was_found_out_is_shown(chromium: Browser, tmp_path: Path) -> None:
+    """A check and an experiment with their figures, what people say, no alert."""
+
+    async def found(runtime: Runtime) -> None:
+        reading = Target(name="cold", about="a cold run", measure=unmeasured, at_most=5.0)
+        readings = {"readings": [to_builtins(read_as("toy", reading, 4.2, 9.0))]}
+        await runtime.results.add("check", "toy", "targets", readings, is_held=True)
+        made = run_record("r1", app="toy")
+        await runtime.feedback.add(made, ("local", "local"), rating=8)
+
+    with running(tmp_path, found) as url:
+        page = chromium.new_page(base_url=url)
+        page.goto("/apps/toy")
+        page.get_by_role("button", name="Quality").click()
+        page.get_by_role("row", name="a cold run").wait_for()
+        assert "9.0" in page.get_by_role("row", name="a cold run").inner_text()
+        assert "8.0" in page.get_by_role("row", name="fresh").inner_text()
+        assert "None." in page.locator("section", has_text="Alerts").first.inner_text()
+        page.close()
+
+
+async def unmeasured(_trial: Any) -> float:
+    """Measure nothing."""
+    return 0.0

@@ -23,6 +23,11 @@ export const showRun = (runId) => client.show(runId);
 export const rate = (runId, body) => json(`${at(runId)}/feedback`, { body });
 export const regenerate = (runId, body) => json(`${at(runId)}/regenerate`, { body });
 
+export const feedbackTotals = (app) => json(`/api/feedback?app=${encodeURIComponent(app)}`);
+export const listResults = (app) =>
+  json(`/api/results?limit=20&app=${encodeURIComponent(app)}`);
+export const health = () => json("/health");
+
 export const cacheStats = () => json("/api/cache/stats");
 export const cacheEntries = (which) => json(`/api/cache/entries?${new URLSearchParams(which)}`);
 export const invalidate = (body) => json("/api/cache/invalidate", { body });

@@ -7,6 +7,7 @@ import { useCatalog, useRecent } from "./catalog.js";
 import { Form } from "./form.js";
 import { Header } from "./header.js";
 import { AppPage, appInAddress, putInAddress } from "./page.js";
+import { QualityPage } from "./quality.js";
 import { Race } from "./race.js";
 import { Report } from "./report.js";
 import { RecentRuns } from "./runs.js";
@@ -56,6 +57,11 @@ function App() {
         app &&
         view === "cache" &&
         html`<${CachePage} app=${app} form=${catalog.form} onError=${catalog.setFailure} />`
+      }
+      ${
+        app &&
+        view === "quality" &&
+        html`<${QualityPage} key=${app.name} app=${app} onError=${catalog.setFailure} />`
       }
       ${
         app &&

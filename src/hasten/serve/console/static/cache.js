@@ -5,6 +5,7 @@ import { cacheEntries, cacheStats, explainRun, invalidate } from "./api.js";
 import { dollars, number, seconds } from "./format.js";
 import { age, reusedShare, SELECTORS, shares, size } from "./reuse.js";
 import { inputsOf } from "./schema.js";
+import { Table } from "./table.js";
 
 const PAGE = 50;
 
@@ -118,21 +119,6 @@ function Entries({ entries }) {
 }
 
 const restS = (entry) => entry.expires_s - entry.created_s - entry.age_s;
-
-const Table = ({ heads, children }) => html`
-  <div class="scrolled" tabindex="0" role="region" aria-label=${heads[0]}>
-    <table>
-      <thead>
-        <tr>
-          ${heads.map((head) => html`<th key=${head} scope="col">${head}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${children}
-      </tbody>
-    </table>
-  </div>
-`;
 
 function UseFilter({ stats, where, onChange }) {
   const uses = (stats?.uses ?? []).map((one) => one.use);
