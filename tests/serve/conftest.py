@@ -12,6 +12,7 @@ import pytest
 from hasten.serve import create_app
 from hasten.settings import Settings
 from hasten.testing.http import serving
+from tests.serve.browsing import browser, page, server  # noqa: F401 - fixtures
 from tests.toy import toy_app
 
 if TYPE_CHECKING:

@@ -1,32 +1,16 @@
-"""The console in a real browser against a real server: Chromium, headless, driven by Playwright."""
+"""The console in a real browser against a real server: a race from its start to its report."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import queue
 import re
-import shutil
-import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from msgspec import to_builtins
 
-from hasten import Target
-from hasten.apps.discovery import app as discovery
 from hasten.caller import Caller
-from hasten.quality.target import reading as read_as
-from hasten.serve import create_app
-from hasten.settings import Settings
-from hasten.testing.http import serving
-from hasten.testing.sink_contract import run_record
-from tests.notebook import notebook_app
-from tests.toy import toy_app
+from tests.serve.browsing import choose, finish, run, running
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page, Route
@@ -35,112 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CANARY = '<img src=x onerror="window.canary = 1"><script>window.canary = 1</script>'
-WITHIN_MS = 60_000
-
-
-@contextmanager
-def running(
-    home: Path, prepare: Callable[[Runtime], Awaitable[object]] | None = None
-) -> Iterator[str]:
-    """Serve three applications in a thread, once ``prepare`` is done; gives the URL."""
-    urls: queue.Queue[str] = queue.Queue()
-    stop = asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def main() -> None:
-        apps = {"discovery": discovery, "notebook": notebook_app(), "toy": toy_app()}
-        guard = create_app(Settings(home=home), apps)
-        async with serving(guard) as url:
-            if prepare is not None:
-                await prepare(guard.app.state.runtime)
-            urls.put(url)
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[main()])
-    thread.start()
-    try:
-        yield urls.get(timeout=20)
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A running server's URL."""
-    with running(tmp_path_factory.mktemp("console")) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium; without one the tests are skipped, in CI they fail."""
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        why = f"no Chromium on PATH (looked for {', '.join(names)})"
-        if os.environ.get("CI") or os.environ.get("HASTEN_REQUIRE_BROWSER"):
-            pytest.fail(why)
-        pytest.skip(why)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser, server: str) -> Iterator[Page]:
-    """The console just opened; whatever the browser complains of fails the test."""
-    context = chromium.new_context(
-        base_url=server,
-        viewport={"width": 1440, "height": 900},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    page = context.new_page()
-    page.set_default_timeout(WITHIN_MS)
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type != "log" else None)
-    page.add_init_script(
-        "addEventListener('securitypolicyviolation', (e) => console.error(e.violatedDirective))"
-    )
-    page.goto("/")
-    page.wait_for_selector("button.run")
-    yield page
-    context.close()
-    assert [said for said in complaints if "status of 4" not in said] == []
-
-
-def choose(page: Page, app: str) -> None:
-    """Choose an application."""
-    page.get_by_label("Application").select_option(app)
-
-
-def run(page: Page, speed: str = "40×", *, reuse: str = "Nothing") -> None:
-    """Press Run at a speed, and let it reuse what an earlier test has computed, or nothing."""
-    page.get_by_text(reuse, exact=True).click()
-    page.get_by_text(speed, exact=True).click()
-    page.get_by_role("button", name="Run", exact=True).click()
-
-
-def finish(page: Page) -> float:
-    """Wait until both runs are done; return the speed-up the page shows."""
-    faster = page.locator(".faster.final .digits")
-    faster.wait_for()
-    return float(faster.inner_text().rstrip("×"))
 
 
 def board_of(page: Page) -> str:
@@ -373,7 +252,7 @@ def test_a_past_race_is_shown_again(page: Page) -> None:
     assert board_of(page) == shown
 
 
-def test_a_key_is_asked_for_and_kept(chromium: Browser, tmp_path: Path) -> None:
+def test_a_key_is_asked_for_and_kept(browser: Browser, tmp_path: Path) -> None:
     """Where keys exist, the page asks, takes a typed one with Enter, and works with it."""
     made: list[str] = []
 
@@ -381,7 +260,7 @@ def test_a_key_is_asked_for_and_kept(chromium: Browser, tmp_path: Path) -> None:
         _, secret = await runtime.keys.create(Caller(tenant="acme", user="ann"))
         made.append(secret)
 
-    with running(tmp_path, make_key) as url, chromium.new_context(base_url=url) as context:
+    with running(tmp_path, make_key) as url, browser.new_context(base_url=url) as context:
         page = context.new_page()
         page.goto("/")
         page.get_by_label("Bearer key").fill(made[0])
@@ -432,70 +311,3 @@ def _luminance(rgb: list[float]) -> float:
 def _contrast(one: float, other: float) -> float:
     light, dark = max(one, other), min(one, other)
     return (light + 0.05) / (dark + 0.05)
-
-
-def test_an_application_has_a_page_of_its_own(page: Page) -> None:
-    """At its address, with its style, in the console; the races are one button away."""
-    from playwright.sync_api import expect
-
-    page.goto("/apps/notebook")
-    heading = page.get_by_role("heading", name="Notebook by itself")
-    heading.wait_for()
-    expect(page.locator(".app-page h2")).to_have_css("color", "rgb(102, 51, 153)")
-    page.get_by_role("button", name="Races").click()
-    page.wait_for_selector("button.run")
-    assert heading.count() == 0
-    page.get_by_role("button", name="Page").click()
-    heading.wait_for()
-
-
-def test_choosing_an_application_puts_it_into_the_address(page: Page) -> None:
-    """Reloading finds its page, made from its inputs; an operation is chosen like one."""
-    choose(page, "toy")
-    page.wait_for_url("**/apps/toy")
-    page.reload()
-    page.wait_for_selector("button.run")
-    assert page.get_by_label("Application").input_value() == "toy"
-    choose(page, "notebook.count")
-    page.get_by_label("begins").fill("f")
-
-
-def test_an_answer_is_rated_and_made_anew(page: Page) -> None:
-    """The thumb is noted; Regenerate puts a new run in the place of the old one."""
-    choose(page, "toy")
-    run(page)
-    finish(page)
-    page.get_by_role("button", name="Like the answer", exact=True).click()
-    page.get_by_text("Noted").first.wait_for()
-    before = page.url
-    page.get_by_role("tab", name="Answer").click()
-    page.get_by_role("button", name="Regenerate the part answer").click()
-    page.wait_for_url(lambda url: url != before)
-    finish(page)
-    assert page.url.partition(",")[0] == before.partition(",")[0]
-
-
-def test_what_was_found_out_is_shown(chromium: Browser, tmp_path: Path) -> None:
-    """A check and an experiment with their figures, what people say, no alert."""
-
-    async def found(runtime: Runtime) -> None:
-        reading = Target(name="cold", about="a cold run", measure=unmeasured, at_most=5.0)
-        readings = {"readings": [to_builtins(read_as("toy", reading, 4.2, 9.0))]}
-        await runtime.results.add("check", "toy", "targets", readings, is_held=True)
-        made = run_record("r1", app="toy")
-        await runtime.feedback.add(made, ("local", "local"), rating=8)
-
-    with running(tmp_path, found) as url:
-        page = chromium.new_page(base_url=url)
-        page.goto("/apps/toy")
-        page.get_by_role("button", name="Quality").click()
-        page.get_by_role("row", name="a cold run").wait_for()
-        assert "9.0" in page.get_by_role("row", name="a cold run").inner_text()
-        assert "8.0" in page.get_by_role("row", name="fresh").inner_text()
-        assert "None." in page.locator("section", has_text="Alerts").first.inner_text()
-        page.close()
-
-
-async def unmeasured(_trial: Any) -> float:
-    """Measure nothing."""
-    return 0.0

@@ -1,0 +1,89 @@
+"""The console in a real browser: an application's own page, opinions, what was found out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from msgspec import to_builtins
+
+from hasten import Target
+from hasten.quality.target import reading as read_as
+from hasten.testing.sink_contract import run_record
+from tests.serve.browsing import choose, finish, run, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from hasten.wire import Runtime
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_application_has_a_page_of_its_own(page: Page) -> None:
+    """At its address, with its style, in the console; the races are one button away."""
+    from playwright.sync_api import expect
+
+    page.goto("/apps/notebook")
+    heading = page.get_by_role("heading", name="Notebook by itself")
+    heading.wait_for()
+    expect(page.locator(".app-page h2")).to_have_css("color", "rgb(102, 51, 153)")
+    page.get_by_role("button", name="Races").click()
+    page.wait_for_selector("button.run")
+    assert heading.count() == 0
+    page.get_by_role("button", name="Page").click()
+    heading.wait_for()
+
+
+def test_choosing_an_application_puts_it_into_the_address(page: Page) -> None:
+    """Reloading finds its page, made from its inputs; an operation is chosen like one."""
+    choose(page, "toy")
+    page.wait_for_url("**/apps/toy")
+    page.reload()
+    page.wait_for_selector("button.run")
+    assert page.get_by_label("Application").input_value() == "toy"
+    choose(page, "notebook.count")
+    page.get_by_label("begins").fill("f")
+
+
+def test_an_answer_is_rated_and_made_anew(page: Page) -> None:
+    """The thumb is noted; Regenerate puts a new run in the place of the old one."""
+    choose(page, "toy")
+    run(page)
+    finish(page)
+    page.get_by_role("button", name="Like the answer", exact=True).click()
+    page.get_by_text("Noted").first.wait_for()
+    before = page.url
+    page.get_by_role("tab", name="Answer").click()
+    page.get_by_role("button", name="Regenerate the part answer").click()
+    page.wait_for_url(lambda url: url != before)
+    finish(page)
+    assert page.url.partition(",")[0] == before.partition(",")[0]
+
+
+def test_what_was_found_out_is_shown(browser: Browser, tmp_path: Path) -> None:
+    """A check and an experiment with their figures, what people say, no alert."""
+
+    async def found(runtime: Runtime) -> None:
+        reading = Target(name="cold", about="a cold run", measure=unmeasured, at_most=5.0)
+        readings = {"readings": [to_builtins(read_as("toy", reading, 4.2, 9.0))]}
+        await runtime.results.add("check", "toy", "targets", readings, is_held=True)
+        made = run_record("r1", app="toy")
+        await runtime.feedback.add(made, ("local", "local"), rating=8)
+
+    with running(tmp_path, found) as url:
+        page = browser.new_page(base_url=url)
+        page.goto("/apps/toy")
+        page.get_by_role("button", name="Quality").click()
+        page.get_by_role("row", name="a cold run").wait_for()
+        assert "9.0" in page.get_by_role("row", name="a cold run").inner_text()
+        assert "8.0" in page.get_by_role("row", name="fresh").inner_text()
+        assert "None." in page.locator("section", has_text="Alerts").first.inner_text()
+        page.close()
+
+
+async def unmeasured(_trial: Any) -> float:
+    """Measure nothing."""
+    return 0.0
