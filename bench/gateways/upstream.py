@@ -1,7 +1,7 @@
 """A provider that answers at once: ``python -m bench.gateways.upstream PORT [FIRST_S]``.
 
 A bare protocol on uvloop, so that what is measured is the gateway before it. Streams
-have their first word after ``FIRST_S`` and then twenty more, 2 ms apart.
+have their first word after ``FIRST_S`` and then ten more, 20 ms apart.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import cast
 
 import uvloop
 
-WORDS = 20
-BETWEEN_S = 0.002
+WORDS = 10
+BETWEEN_S = 0.02
 _TEXT = "Well, then: " + "the tea is ready. " * 30
 
 PLAIN = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 WORDS = ("Tea ", "is ", "ready", ".")
 
@@ -209,13 +209,27 @@ def _message_events(body: Any) -> list[bytes]:
 
 
 @asynccontextmanager
-async def providing(provider: Provider) -> AsyncIterator[Provider]:
-    """Run the provider on the running loop for this block; its ``url`` says where."""
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    provider.url = f"http://127.0.0.1:{port}/v1"
+async def listening(serve: Callable[..., Awaitable[None]]) -> AsyncIterator[int]:
+    """Listen for this block and serve each connection; give the port. Leaves nothing open."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await serve(reader, writer)
+
+    server = await asyncio.start_server(noted, "127.0.0.1", 0)
     try:
-        yield provider
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        server.close_clients() if hasattr(server, "close_clients") else None
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def providing(provider: Provider) -> AsyncIterator[Provider]:
+    """Run the provider on the running loop for this block; its ``url`` says where."""
+    async with listening(provider.serve) as port:
+        provider.url = f"http://127.0.0.1:{port}/v1"
+        yield provider

@@ -19,7 +19,7 @@ import orjson
 from hasten.cache.trail import add_cost
 from hasten.caller import set_caller
 from hasten.clock import current_clock
-from hasten.errors import HastenError, InvalidInput, ModelError, ModelTimeout, NotFound
+from hasten.errors import HastenError, InvalidInput, ModelError, ModelTimeout
 from hasten.model import embed_wire
 from hasten.model.base import Response, Usage, count_tokens
 from hasten.model.openai_errors import retry_after_s
@@ -36,7 +36,7 @@ from hasten.serve.gateway.answer import (
 from hasten.serve.gateway.calls import new_run
 from hasten.serve.gateway.refusal import Lines, Told
 from hasten.serve.gateway.routes import CHAT, COUNT, EMBEDDINGS, RESPONSES
-from hasten.serve.gateway.upstreams import is_failing
+from hasten.serve.gateway.upstreams import is_failing, no_upstream
 from hasten.trace.recorder import Recorder, describe, enter_run, span
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ class Relay:
         if question.route is EMBEDDINGS:
             found = [one for one in found if one.protocol in {"openai", "simulated"}]
         if not found:
-            message = f"no upstream has the model {question.model!r}"
-            raise NotFound(message)
+            raise no_upstream(question.model)
         return found
 
     async def plain(self, errand: Errand) -> StoredAnswer:
@@ -210,8 +209,7 @@ class Relay:
             if is_last or not is_failing(reply.status):
                 return reply
             reply.close()
-        message = "nobody was asked"
-        raise NotFound(message)
+        raise no_upstream(question.model)
 
     async def _passed(self, errand: Errand, who: Sequence[Upstream]) -> StoredAnswer:
         question = errand.question

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from hasten.errors import SettingsError
+from hasten.errors import NotFound, SettingsError
 from hasten.serve.gateway.forward import Forwarder
 from hasten.settings import UpstreamSettings
 
@@ -112,6 +112,11 @@ class Upstream:
             await self.model.close()
 
 
+def no_upstream(model: str) -> NotFound:
+    """Return the error for a model nobody has."""
+    return NotFound(f"no upstream has the model {model!r}")
+
+
 def is_failing(status: int) -> bool:
     """Whether another upstream may do better than one that answered ``status``."""
     return status in _FAILING
@@ -144,8 +149,13 @@ class Upstreams:
         return found
 
     def maker(self, model: str, protocol: str) -> str:
-        """Return who may answer for ``model``, as part of a key: addresses and protocols."""
+        """Return who may answer for ``model``, as part of a key: addresses and protocols.
+
+        Raises ``NotFound`` if nobody may.
+        """
         group = self._group(model, protocol)
+        if not group:
+            raise no_upstream(model)
         return " ".join(sorted({f"{one.protocol}:{one.settings.base_url}" for one in group}))
 
     def _group(self, model: str, protocol: str) -> tuple[Upstream, ...]:

@@ -179,7 +179,6 @@ class Visit:
         self._model, self._is_stream = question.model, question.is_stream
         gateway.meters.check(key, question.model)
         errand = Errand(question, terms, key)
-        gateway.relay.who(question)
         if terms.is_off or question.is_stateful:
             if terms.directives.only_if_cached:
                 message = "only-if-cached: this call keeps the cache out"
