@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hasten.app import App, Operation
+    from hasten.cache.cached import cached
     from hasten.cache.policy import CachePolicy
-    from hasten.caller import Caller
+    from hasten.caller import Caller, current_caller
     from hasten.client import Client
     from hasten.clock import Clock, current_clock
     from hasten.errors import HastenError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hasten.quality.target import Target
     from hasten.serve.context import AppContext
     from hasten.store.sql.tables import Tables
+    from hasten.trace.event import RunEvent
     from hasten.trial import Trial
 
 __all__ = [
@@ -53,12 +55,15 @@ __all__ = [
     "Request",
     "Response",
     "Run",
+    "RunEvent",
     "SimProfile",
     "Soft",
     "Step",
     "Tables",
     "Target",
     "Trial",
+    "cached",
+    "current_caller",
     "current_clock",
     "parse",
     "step",
@@ -86,12 +91,15 @@ _HOMES = {
     "Request": "hasten.model.base",
     "Response": "hasten.model.base",
     "Run": "hasten.graph.run",
+    "RunEvent": "hasten.trace.event",
     "SimProfile": "hasten.model.simulated",
     "Soft": "hasten.graph.step",
     "Step": "hasten.graph.step",
     "Tables": "hasten.store.sql.tables",
     "Target": "hasten.quality.target",
     "Trial": "hasten.trial",
+    "cached": "hasten.cache.cached",
+    "current_caller": "hasten.caller",
     "current_clock": "hasten.clock",
     "parse": "hasten.model.structured",
     "step": "hasten.graph.step",

@@ -132,6 +132,10 @@ class Trial(ABC):
         fresh = await self._fresh(dataclasses.replace(self.app, **arm.get("changes", {})))
         return [answer_of(await fresh.run(one, **options)) for one in experiment.inputs]
 
+    async def forget(self, what: str) -> None:
+        """Invalidate what a selector such as ``"tag=market:AI"`` names, for everyone."""
+        await self.cache.invalidate(what, tenants=[TENANT, ""])
+
     async def median_s(self, work: Callable[[], Awaitable[object]], times: int = TIMES) -> float:
         """Return the median of how long ``work`` takes on the trial's clock, done so often."""
         took_s = []

@@ -1,0 +1,178 @@
+"""Reading and changing personas: who may see which, and their versions.
+
+Owns the queries and the samples that every database begins with. Each change of a
+persona raises its version, which is part of every key made from it: two changes within
+one second are two versions (persona plan 5 took whole seconds).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
+
+from hasten import Tables, current_caller, current_clock
+from hasten.apps.persona.answers import Demographics
+from hasten.apps.persona.tables import personas, projects, responses
+
+if TYPE_CHECKING:
+    from hasten import Caller
+
+RESPONSES = 20
+"""How many interview answers there are of a sample persona."""
+
+SAMPLED_AT_S = 1_760_572_800.0
+"""When the samples were last changed: the day of the persona plan."""
+
+
+class Persona(BaseModel):
+    """A person as a project imagines them; ``version`` counts the changes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    persona_id: str
+    project_id: str
+    full_name: str
+    age: int
+    gender: str
+    education_level: str
+    income_bracket: str
+    location: str
+    occupation: str
+    background: str
+    version: int
+    updated_at_s: float
+
+    @property
+    def demographics(self) -> Demographics:
+        """The five fields that make a segment."""
+        return Demographics.model_validate({name: getattr(self, name) for name in _SEGMENT})
+
+
+_SEGMENT = tuple(Demographics.model_fields)
+
+
+class PersonaChange(BaseModel):
+    """What may be changed of a persona; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    full_name: str | None = Field(None, min_length=1, max_length=80)
+    age: int | None = Field(None, ge=16, le=100)
+    gender: str | None = Field(None, min_length=1, max_length=40)
+    education_level: str | None = Field(None, min_length=1, max_length=40)
+    income_bracket: str | None = Field(None, min_length=1, max_length=40)
+    location: str | None = Field(None, min_length=1, max_length=80)
+    occupation: str | None = Field(None, min_length=1, max_length=120)
+    background: str | None = Field(None, max_length=4_000)
+
+
+async def find_persona(tables: Tables, persona_id: str) -> Persona | None:
+    """Return a persona that the caller may see, or ``None``."""
+    which = sa.select(personas).where(personas.c.persona_id == persona_id, _seen_by())
+    row = await tables.row(which)
+    return None if row is None else Persona.model_validate(row)
+
+
+async def list_personas(tables: Tables) -> list[Persona]:
+    """Return all personas that the caller may see, by project and name."""
+    order = (personas.c.project_id, personas.c.persona_id)
+    rows = await tables.rows(sa.select(personas).where(_seen_by()).order_by(*order))
+    return [Persona.model_validate(row) for row in rows]
+
+
+async def responses_of(tables: Tables, persona_id: str, limit: int) -> tuple[str, ...]:
+    """Return what a persona said in interviews, at most ``limit`` answers."""
+    said = sa.select(responses.c.said).where(responses.c.persona_id == persona_id)
+    rows = await tables.rows(said.order_by(responses.c.response_id).limit(limit))
+    return tuple(row["said"] for row in rows)
+
+
+async def copy_persona(tables: Tables, source: Persona, persona_id: str) -> Persona:
+    """Keep a copy of ``source`` that belongs to the caller and may be changed."""
+    owner = _owner()
+    copied = source.model_dump() | {"persona_id": persona_id, "version": 1}
+    row = copied | owner | {"updated_at_s": current_clock().now()}
+    said = await responses_of(tables, source.persona_id, RESPONSES)
+    await tables.put_many(personas, [row])
+    await tables.put_many(responses, _responses(persona_id, said, owner))
+    return Persona.model_validate(row)
+
+
+async def change_persona(tables: Tables, persona_id: str, change: PersonaChange) -> bool:
+    """Change a persona of the caller's tenant and raise its version; whether there was one."""
+    values = change.model_dump(exclude_none=True)
+    which = sa.update(personas).where(
+        personas.c.persona_id == persona_id, personas.c.tenant == current_caller().tenant
+    )
+    changed = which.values(
+        **values, version=personas.c.version + 1, updated_at_s=current_clock().now()
+    )
+    return bool(await tables.execute(changed))
+
+
+async def seed(tables: Tables) -> None:
+    """Keep the sample project: nobody's, so all may see it and no one change it."""
+    told = _samples()
+    nobody = {"tenant": "", "user": ""}
+    project = {name: told[name] for name in ("project_id", "name", "market")}
+    await tables.put_many(projects, [project | nobody])
+    rows = [row | nobody for row in sample_rows()]
+    await tables.put_many(personas, rows)
+    answers = [
+        answer for row in rows for answer in _responses(row["persona_id"], told["said"], nobody)
+    ]
+    await tables.put_many(responses, answers)
+
+
+def market_context() -> str:
+    """Return what is known of the sample project's market."""
+    return str(_samples()["context"]).strip()
+
+
+def sample_rows() -> list[dict[str, Any]]:
+    """Return the sample personas: one of each segment in turn, so that neighbours differ."""
+    told = _samples()
+    segments = told["segments"]
+    found = []
+    for place in range(len(segments) * len(segments[0]["names"])):
+        segment = segments[place % len(segments)]
+        fixed = {name: value for name, value in segment.items() if name != "names"}
+        found.append(
+            {
+                **fixed,
+                "persona_id": f"p{place + 1:02d}",
+                "project_id": told["project_id"],
+                "full_name": segment["names"][place // len(segments)],
+                "version": 1,
+                "updated_at_s": SAMPLED_AT_S,
+            }
+        )
+    return found
+
+
+def _responses(
+    persona_id: str, said: tuple[str, ...] | list[str], owner: dict[str, str]
+) -> list[dict[str, str]]:
+    return [
+        {"response_id": f"{persona_id}-{number:02d}", "persona_id": persona_id, "said": one} | owner
+        for number, one in enumerate(said)
+    ]
+
+
+def _seen_by() -> sa.ColumnElement[bool]:
+    return personas.c.tenant.in_(("", current_caller().tenant))
+
+
+def _owner() -> dict[str, str]:
+    caller: Caller = current_caller()
+    return {"tenant": caller.tenant, "user": caller.user}
+
+
+@cache
+def _samples() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("samples.toml").read_text(encoding="utf-8"))

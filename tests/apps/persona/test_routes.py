@@ -1,0 +1,86 @@
+"""Personas over HTTP: listed, copied, changed, found alike, told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from hasten.apps.persona import app
+from hasten.caller import Caller
+from hasten.serve import create_app
+from hasten.settings import Settings
+from hasten.testing.http import serving
+from tests.serve.conftest import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+BASE = "/apps/persona/personas"
+
+
+@pytest.fixture
+def at_the_board(tmp_path: Path) -> Callable[..., Any]:
+    """Give a function that runs a test's coroutine against a server with the personas."""
+
+    def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            guard = create_app(Settings(home=tmp_path, speed=50.0), {"persona": app})
+            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
+                client = Client(session, lambda: guard.app.state.runtime)
+                return await asyncio.wait_for(test(client), 30)
+
+        return asyncio.run(main())
+
+    return run
+
+
+def test_a_copy_is_changed_and_told_anew(at_the_board: Callable[..., Any]) -> None:
+    """A sample is nobody's to change."""
+
+    async def main(client: Client) -> None:
+        assert len((await client.call("GET", BASE)).json) == 20
+        assert (await client.call("PATCH", f"{BASE}/p01", {"age": 50})).status == 403
+        own = (await client.call("POST", f"{BASE}/p01/copy", {})).json
+        at = f"{BASE}/{own['persona_id']}"
+        changed = (await client.call("PATCH", at, {"age": 50})).json
+        assert (changed["age"], changed["version"]) == (50, 2)
+        told = (await client.call("POST", f"{at}/details", {})).json
+        assert (await client.call("GET", told["events"])).status == 200
+        run = (await client.call("GET", f"/api/runs/{told['run_id']}")).json
+        assert run["status"] == "complete"
+        assert run["outputs"]["persona"]["age"] == 50
+
+    at_the_board(main)
+
+
+def test_those_alike_are_of_the_same_segment(at_the_board: Callable[..., Any]) -> None:
+    """The nearest first, never the persona itself."""
+
+    async def main(client: Client) -> None:
+        found = (await client.call("GET", f"{BASE}/p01/similar?limit=4")).json
+        assert [one["persona"]["occupation"] for one in found] == ["owner of a cleaning firm"] * 4
+        assert "p01" not in [one["persona"]["persona_id"] for one in found]
+
+    at_the_board(main)
+
+
+def test_what_is_wrong_is_refused_by_name(at_the_board: Callable[..., Any]) -> None:
+    """A 4xx each; another tenant's persona is not there."""
+
+    async def main(client: Client) -> None:
+        own = (await client.call("POST", f"{BASE}/p02/copy", {})).json["persona_id"]
+        for change in ({"age": 7}, {"age": "old"}, {"mood": "good"}, {"full_name": ""}):
+            assert (await client.call("PATCH", f"{BASE}/{own}", change)).status == 422
+        for path in ("nobody", "nobody/similar"):
+            assert (await client.call("GET", f"{BASE}/{path}")).status == 404
+        assert (await client.call("GET", f"{BASE}/NOT%00AN-ID")).status == 422
+        secret = (await client.runtime.keys.create(Caller("other", "bob")))[1]
+        headers = {"Authorization": f"Bearer {secret}"}
+        assert (await client.call("GET", f"{BASE}/{own}", headers=headers)).status == 404
+        assert len((await client.call("GET", BASE, headers=headers)).json) == 20
+
+    at_the_board(main)
