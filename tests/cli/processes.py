@@ -25,7 +25,11 @@ class Process:
     def __init__(self, popen: subprocess.Popen[str], ready: str) -> None:
         self.popen = popen
         self.ready = ready
-        self.worker = psutil.Process(popen.pid).children()[0]
+
+    @property
+    def worker(self) -> psutil.Process:
+        """The process a server works in, which is its only child."""
+        return psutil.Process(self.popen.pid).children()[0]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal; return the exit code and what was said since it was ready."""

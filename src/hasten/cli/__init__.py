@@ -21,6 +21,8 @@ VERBS = {
     "race": "Race every application, before and after, against its targets.",
     "check": "Measure the figures an application states.",
     "runs": "List past runs, or show one.",
+    "jobs": "Submit runs to be done later, look at them, retry the dead.",
+    "worker": "Do jobs, beside the server or without one.",
     "analyze": "Say where the time goes, over past runs.",
     "prompts": "Say what prompts are made of, and shorten them.",
     "export": "Write a run's trace for Perfetto or speedscope.",

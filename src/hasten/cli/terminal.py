@@ -68,21 +68,26 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | N
         finally:
             await runtime.close()
 
-    return asyncio.run(opened())
+    try:
+        return asyncio.run(opened())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def interrupted_by_sigterm() -> None:
-    """Take the first SIGTERM for Ctrl-C, and let further ones be: the end is under way.
+    """Let the first SIGTERM cancel this task, as Ctrl-C does, and let further ones be.
 
+    Also where a shell that put the command in the background has it ignore Ctrl-C.
     Signals are the main thread's; in another one, nothing is done.
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    loop = asyncio.get_running_loop()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
     def interrupt() -> None:
         loop.add_signal_handler(signal.SIGTERM, lambda: None)
-        signal.raise_signal(signal.SIGINT)
+        if task is not None:
+            task.cancel()
 
     loop.add_signal_handler(signal.SIGTERM, interrupt)
 

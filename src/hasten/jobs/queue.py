@@ -153,6 +153,10 @@ class JobQueue:
         """Return the job whose run it is. Raises ``NotFound``."""
         return await self._one(jobs.c.run_id == run_id, caller, f"run {run_id!r} is no job's")
 
+    async def any(self, job_id: str) -> JobRecord:
+        """Return a job's line, whoever's it is. Raises ``NotFound``."""
+        return await self._found(jobs.c.job_id == job_id, f"no job {job_id!r}")
+
     async def list(self, which: JobFilter) -> list[JobRecord]:
         """Return the jobs that match, newest first; the caller is part of the filter."""
         return await self.store.read(partial(table.listing, which=which))
@@ -166,13 +170,16 @@ class JobQueue:
         return await self._change(partial(table.erase, tenant=tenant, user=user), LOST)
 
     async def _one(self, which: ColumnElement[bool], caller: Caller, message: str) -> JobRecord:
-        try:
-            job = await self.store.read(partial(table.one, which=which))
-        except NotFound:
-            raise NotFound(message) from None
+        job = await self._found(which, message)
         if not caller.may_see(job.tenant, job.user):
             raise NotFound(message)
         return job
+
+    async def _found(self, which: ColumnElement[bool], message: str) -> JobRecord:
+        try:
+            return await self.store.read(partial(table.one, which=which))
+        except NotFound:
+            raise NotFound(message) from None
 
     async def _change(self, work: Callable[[Connection], T], word: str = NEWS) -> T:
         """Make a change and tell whoever may have something to do now."""

@@ -28,6 +28,10 @@ export const listResults = (app) =>
   json(`/api/results?limit=20&app=${encodeURIComponent(app)}`);
 export const health = () => json("/health");
 
+export const listJobs = (which) => json(`/api/jobs?${new URLSearchParams(which)}`);
+export const cancelJob = (jobId) => json(`/api/jobs/${jobId}/cancel`, { method: "POST" });
+export const retryJob = (jobId) => json(`/api/jobs/${jobId}/retry`, { method: "POST" });
+
 export const cacheStats = () => json("/api/cache/stats");
 export const cacheEntries = (which) => json(`/api/cache/entries?${new URLSearchParams(which)}`);
 export const invalidate = (body) => json("/api/cache/invalidate", { body });

@@ -13,6 +13,7 @@ import { Report } from "./report.js";
 import { RecentRuns } from "./runs.js";
 import { inputsOf } from "./schema.js";
 import { useRace } from "./session.js";
+import { JobsPage } from "./jobs.js";
 import { KeyDialog } from "./settings.js";
 import { isOver, NEW_RUN } from "./state.js";
 
@@ -32,6 +33,10 @@ function App() {
     race.clear();
     putInAddress(one);
     catalog.choose(one);
+  };
+  const showRun = (runs) => {
+    race.open(runs);
+    setView("race");
   };
   const leaveKey = (isChanged) => {
     setIsAskingKey(false);
@@ -62,6 +67,11 @@ function App() {
         app &&
         view === "quality" &&
         html`<${QualityPage} key=${app.name} app=${app} onError=${catalog.setFailure} />`
+      }
+      ${
+        app &&
+        view === "jobs" &&
+        html`<${JobsPage} onOpen=${showRun} onError=${catalog.setFailure} />`
       }
       ${
         app &&

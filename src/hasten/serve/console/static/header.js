@@ -16,6 +16,7 @@ export function Header({ apps, app, onChoose, view, onView, onKey }) {
         html`<p class="badge" title=${SIMULATED}>Simulated model · figures are simulated seconds</p>`
       }
       ${app?.page && html`<${Toggle} at="page" label="Page" view=${view} onView=${onView} />`}
+      <${Toggle} at="jobs" label="Jobs" view=${view} onView=${onView} />
       <${Toggle} at="cache" label="Cache" view=${view} onView=${onView} />
       <${Toggle} at="quality" label="Quality" view=${view} onView=${onView} />
       <button type="button" class="plain" onClick=${onKey}>Key</button>

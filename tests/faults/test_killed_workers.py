@@ -1,0 +1,195 @@
+"""Workers killed in mid-job, again and again: no job is lost, no result is shown twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hasten.caller import LOCAL
+from hasten.jobs.job import JobFilter
+from hasten.settings import Settings
+from hasten.store.sql.schema import events
+from hasten.wire import Runtime
+from hasten.wire_jobs import RuntimeJobs
+from tests.toy import toy_app
+from tests.wire.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+IN_FLIGHT = 50
+RESUMED_WITHIN_S = 2.0
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from hasten.settings import Settings
+from hasten.wire import Runtime
+from hasten.wire_jobs import RuntimeJobs
+from tests.toy import toy_app
+
+async def main(home):
+    runtime = await Runtime.open(
+        Settings(home=home, job_concurrency=60, retention_days=9), {"toy": toy_app()}
+    )
+    RuntimeJobs(runtime).work()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+class Workers:
+    """Two worker processes, one of which is killed and replaced at a time."""
+
+    def __init__(self, home: Path) -> None:
+        self._command = [sys.executable, "-c", WORKER, str(home)]
+        self.processes = [self._start() for _ in range(2)]
+
+    def _start(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        return process
+
+    def wait_ready(self) -> None:
+        """Wait until both take jobs."""
+        for process in self.processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+
+    def kill(self, number: int) -> str:
+        """Kill one as the power would, start another; return the killed one's process id."""
+        old = self.processes[number]
+        old.send_signal(signal.SIGKILL)
+        old.communicate()
+        self.processes[number] = new = self._start()
+        assert new.stdout is not None
+        return str(old.pid)
+
+    def close(self) -> None:
+        """Kill both."""
+        for process in self.processes:
+            process.kill()
+            process.communicate()
+
+
+async def kill_in_mid_job(home: Path, kills: int, seed: int) -> dict[str, Any]:
+    """Keep ``IN_FLIGHT`` jobs under way, kill workers at random moments, return what was seen."""
+    draw, submitted, slowest_s = random.Random(seed), [], 0.0
+    settings = Settings(home=home, retention_days=9)
+    runtime = await Runtime.open(settings, {"toy": toy_app()})
+    jobs, workers = RuntimeJobs(runtime), Workers(home)
+    least = IN_FLIGHT * 9
+    try:
+        await asyncio.to_thread(workers.wait_ready)
+        for number in range(kills):
+            running = await running_jobs(runtime)
+            for _ in range(IN_FLIGHT + 20 - len(running)):
+                inputs = {"topic": "tea", "note": f"cup {len(submitted)}"}  # or it is a rerun
+                job = await jobs.submit("toy", inputs, LOCAL, speed=2.0)
+                submitted.append(job.job_id)
+            least = min(least, await at_least_in_flight(runtime))
+            await asyncio.sleep(draw.random() * 0.8)
+            holders = Counter(job.worker for job in await running_jobs(runtime))
+            pids = [str(process.pid) for process in workers.processes]
+            (most, _), *_ = holders.most_common(1)
+            killed_pid = most.split(".")[2]
+            killed = workers.kill(pids.index(killed_pid))
+            began_s = time.monotonic()
+            await until(partial(has_nothing, runtime, killed))
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            line = await asyncio.to_thread(workers.processes[pids.index(killed)].stdout.readline)
+            assert line == "ready\n", number
+        ended = await all_over(runtime, submitted)
+        return {
+            "submitted": len(submitted),
+            "done": Counter(job.status for job in ended),
+            "interruptions": sum(job.interruptions for job in ended),
+            "endings": await endings(runtime, [job.run_id for job in ended]),
+            "least_in_flight": least,
+            "slowest_s": slowest_s,
+        }
+    finally:
+        workers.close()
+        await runtime.close()
+
+
+async def running_jobs(runtime: Runtime) -> list[Any]:
+    """Return the jobs under way."""
+    return await runtime.queue.list(JobFilter(status="running", limit=1000))
+
+
+async def at_least_in_flight(runtime: Runtime) -> int:
+    """Wait until ``IN_FLIGHT`` jobs are under way; return how many are."""
+    counts: list[int] = []
+
+    async def is_enough() -> bool:
+        counts.append(len(await running_jobs(runtime)))
+        return counts[-1] >= IN_FLIGHT
+
+    await until(is_enough)
+    return counts[-1]
+
+
+async def has_nothing(runtime: Runtime, pid: str) -> bool:
+    """Whether no job is a killed process's any more."""
+    return all(job.worker.split(".")[2] != pid for job in await running_jobs(runtime))
+
+
+async def all_over(runtime: Runtime, job_ids: Sequence[str]) -> list[Any]:
+    """Wait until no job is open, and return all."""
+
+    async def is_over() -> bool:
+        return not {"queued", "running"} & set(await runtime.queue.count())
+
+    await until(is_over)
+    found = await runtime.queue.list(JobFilter(limit=len(job_ids) + 1))
+    assert {job.job_id for job in found} == set(job_ids)
+    return found
+
+
+async def endings(runtime: Runtime, run_ids: Sequence[str]) -> Counter[int]:
+    """Return how many runs have how many endings and outputs, each of which is shown once."""
+    from sqlalchemy import func, select
+
+    shown = events.c.type.in_(("run.finished", "output"))
+    query = select(events.c.run_id, events.c.type, func.count()).where(shown)
+    rows = await runtime.sql.read(
+        lambda connection: connection.execute(
+            query.group_by(events.c.run_id, events.c.type)
+        ).fetchall()
+    )
+    assert {row[0] for row in rows} == set(run_ids)
+    return Counter(row[2] for row in rows)
+
+
+def check(seen: dict[str, Any], kills: int) -> None:
+    """Nothing was lost, nothing shown twice, and others went on in time."""
+    print(seen)  # noqa: T201 - the figures of the run
+    assert seen["done"] == {"done": seen["submitted"]}
+    assert seen["endings"] == {1: 2 * seen["submitted"]}
+    assert seen["least_in_flight"] >= IN_FLIGHT
+    assert seen["interruptions"] >= kills
+    assert seen["slowest_s"] < RESUMED_WITHIN_S
+
+
+def test_three_kills(tmp_path: Path) -> None:
+    """Three workers killed with fifty jobs under way."""
+    check(asyncio.run(kill_in_mid_job(tmp_path / "state", 3, seed=1)), 3)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills(tmp_path: Path) -> None:
+    """Two hundred, at moments drawn from a seed."""
+    check(asyncio.run(kill_in_mid_job(tmp_path / "state", 200, seed=200)), 200)
