@@ -75,6 +75,17 @@ def test_what_was_found_is_kept() -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_what_was_found_last_is_shown_again() -> None:
+    """Without measuring; with nothing kept there is nothing to show."""
+    assert isinstance(call("check", "toy", "--last").exception, NotFound)
+    call("check", "toy")
+    again = call("check", "toy", "--last")
+    assert again.exit_code == 1
+    assert "1 of 2 figures held" in again.stdout
+    assert "quality 100.0% of the baseline's" in again.stdout
+
+
+@pytest.mark.usefixtures("home")
 def test_the_race_shows_every_application() -> None:
     """What is only checked is left out; the JSON has both modes."""
     done = call("race")

@@ -164,7 +164,7 @@ def test_a_key_of_two_columns_is_refused() -> None:
         sa.Column("b", sa.Text, primary_key=True),
     )
     with pytest.raises(InvalidInput, match="'notebook_pairs' is not"):
-        asyncio.run(MemoryTables(metadata).get_many(pair, ["x"]))
+        asyncio.run(MemoryTables(metadata, 0.0).get_many(pair, ["x"]))
 
 
 def test_a_manifest_with_foreign_tables_or_no_history_is_refused() -> None:

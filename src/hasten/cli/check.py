@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hasten.app import find_apps, pick_app
 from hasten.cli.readings import SCHEMA, draw, read_targets
-from hasten.cli.terminal import AsJson, err, out, with_runtime, write_json
+from hasten.cli.terminal import AsJson, day, err, out, with_runtime, write_json
 from hasten.errors import HastenError, NotFound
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from hasten.settings import Settings
     from hasten.wire import Runtime
 
+    Found = tuple[Sequence[Reading], Sequence[ExperimentResult]]
+
+LOOK_BACK = 200
 COLOURS = {"kept": "green", "lost": "bold red", "undecided": "yellow"}
 
 
@@ -37,19 +40,14 @@ def add(command: typer.Typer, what: str) -> None:
 
 def check(
     app: Annotated[str, typer.Argument(help="The application.")],
+    last: Annotated[
+        bool, typer.Option("--last", help="Show what was found last; measure nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure an application's targets and make its experiments; exit 1 if one does not hold."""
-    from hasten.settings import load_settings
-
-    settings = load_settings()
     stating = _stating(app)
-    readings = read_targets([stating], is_race=False)
-    made = _experiments(stating, settings)
-    try:
-        with_runtime(functools.partial(_keep, app, readings, made), settings)
-    except HastenError as error:
-        err.print(f"not kept: {error}")
+    readings, made = _found_last(stating) if last else _found_now(stating)
     held = [one.is_held for one in readings] + [one.is_held for one in made]
     is_held = all(held)
     if as_json:
@@ -68,6 +66,39 @@ def _stating(name: str) -> App:
         message = f"app {name!r} states no targets: its manifest has none"
         raise NotFound(message)
     return app
+
+
+def _found_now(app: App) -> Found:
+    """Measure, and keep what was found."""
+    from hasten.settings import load_settings
+
+    settings = load_settings()
+    readings = read_targets([app], is_race=False)
+    made = _experiments(app, settings)
+    try:
+        with_runtime(functools.partial(_keep, app.name, readings, made), settings)
+    except HastenError as error:
+        err.print(f"not kept: {error}")
+    return readings, made
+
+
+def _found_last(app: App) -> Found:
+    """Return what was kept last. Raises ``NotFound`` when nothing was."""
+    from hasten.quality.experiment import ExperimentResult
+    from hasten.quality.target import Reading
+
+    kept = with_runtime(lambda runtime: runtime.results.newest(app=app.name, limit=LOOK_BACK))
+    checks = [one for one in kept if one.kind == "check"]
+    newest = {one.name: one for one in reversed(kept) if one.kind == "experiment"}
+    if not (checks or newest):
+        message = f"nothing was found out about {app.name!r} yet: hasten check {app.name}"
+        raise NotFound(message)
+    err.print(f"as of {day(kept[0].at_s)}")
+    readings = checks[0].data["readings"] if checks else []
+    return (
+        msgspec.convert(readings, list[Reading]),
+        [msgspec.convert(one.data, ExperimentResult) for one in newest.values()],
+    )
 
 
 def _experiments(app: App, settings: Settings) -> list[ExperimentResult]:

@@ -1,7 +1,8 @@
 """``hasten loadtest``: many users at once on a server of its own, measured and kept.
 
 Owns the profiles, the server under test and its memory. Leaves playing the
-users to ``users`` (Locust, in a process of its own). The server asks the simulated
+users to ``users`` (Locust, in a process of its own). Each user is another person of
+one tenant, so that nobody is given what only somebody else had. The server asks the simulated
 model at real speed, in a state folder that is deleted afterwards; only the
 result is kept in the folder in force, where ``hasten race`` finds it.
 """
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from hasten.wire import Runtime
 
 LOOPBACK = "127.0.0.1"
+TENANT = "loadtest"
 START_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.05
 WEIGH_EVERY_S = 1.0
@@ -139,12 +141,13 @@ def _measure(
     report.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hasten-load-") as name:
         folder = Path(name)
+        keys = [key] if host is not None else _make_keys(folder / "state", wanted.users)
         with _server(folder, host) as (url, server):
             plan = {
                 "app": app,
                 "profile": profile,
                 "host": url,
-                "key": key,
+                "keys": keys,
                 "users": wanted.users,
                 "spawn_rate": wanted.spawn_rate,
                 "run_time_s": wanted.run_time_s,
@@ -166,6 +169,19 @@ def _measure(
         "memory_mb": [round(weight / MB, 1) for weight in weights],
         "report": str(report),
     }
+
+
+def _make_keys(home: Path, users: int) -> list[str]:
+    """Make a key for each user in the state folder of the server to come."""
+    from hasten.caller import Caller
+    from hasten.settings import load_settings
+
+    async def made(runtime: Runtime) -> list[str]:
+        people = [Caller(TENANT, f"user-{number}") for number in range(users)]
+        return [(await runtime.keys.create(one))[1] for one in people]
+
+    settings = load_settings(home=home, database_url="", redis_url="", model="", speed=1.0)
+    return with_runtime(made, settings)
 
 
 @contextmanager

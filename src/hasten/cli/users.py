@@ -7,6 +7,7 @@ and writes what it measured to the file named there. ``loadtest`` starts it.
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
 
     app, profile = pick_app(find_apps(), plan["app"]), plan["profile"]
     draws = random.Random(plan["seed"])  # noqa: S311 - reproducible on purpose
-    headers = {"Authorization": f"Bearer {plan['key']}"} if plan["key"] else {}
+    keys = itertools.cycle(plan["keys"] or [""])
 
     class Asking(FastHttpUser):
         """Somebody who uses the application."""
@@ -55,12 +56,17 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
         wait_time = between(*THINK_S)
         network_timeout = connection_timeout = plan["timeout_s"]
 
+        def on_start(self) -> None:
+            """Take the next key."""
+            key = next(keys)
+            self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+
         @task
         def ask(self) -> None:
             """Ask once."""
             method, path, body = request_of(app, profile, draws)
             name = path.partition("?")[0]
-            self.client.request(method, path, json=body, name=name, headers=headers)
+            self.client.request(method, path, json=body, name=name, headers=self.headers)
 
     environment = Environment(user_classes=[Asking], host=plan["host"])
     runner = environment.create_local_runner()

@@ -16,12 +16,10 @@ import msgspec
 from sqlalchemy import Double, cast, delete, func, select
 
 from hasten.clock import current_clock
-from hasten.store.sql.batch import insert_new
+from hasten.store.sql.batch import fetch, insert_new
 from hasten.store.sql.schema import feedback
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from hasten.store.sql import SqlStore
     from hasten.trace.event import RunRecord
 
@@ -139,8 +137,4 @@ class FeedbackStore:
         )
 
     async def _rows(self, query: Any) -> list[dict[str, Any]]:
-        return await self._store.read(partial(_fetch, query=query))
-
-
-def _fetch(connection: Connection, query: Any) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+        return await self._store.read(partial(fetch, query=query))

@@ -14,12 +14,10 @@ import msgspec
 from sqlalchemy import select
 
 from hasten.clock import current_clock
-from hasten.store.sql.batch import insert_new
+from hasten.store.sql.batch import fetch, insert_new
 from hasten.store.sql.schema import results
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
-
     from hasten.store.sql import SqlStore
 
 ResultKind = Literal["check", "experiment", "loadtest"]
@@ -74,8 +72,4 @@ class ResultStore:
         if app is not None:
             query = query.where(results.c.app == app)
         query = query.order_by(results.c.at_s.desc(), results.c.result_id).limit(limit)
-        return [Result(**row) for row in await self._store.read(partial(_fetch, query=query))]
-
-
-def _fetch(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+        return [Result(**row) for row in await self._store.read(partial(fetch, query=query))]

@@ -23,7 +23,7 @@ from sqlalchemy import func, select, update
 from hasten.caller import Caller
 from hasten.clock import Clock
 from hasten.errors import NotFound, StoreError
-from hasten.store.sql.batch import insert_new, upsert
+from hasten.store.sql.batch import fetch, insert_new, upsert
 from hasten.store.sql.schema import key_spend, keys
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class KeyStore:
         if remembered is not None and now_s - remembered[0] < REMEMBER_S:
             return remembered[1]
         query = self._with_spent().where(keys.c.digest == digest, keys.c.revoked_s.is_(None))
-        rows = await self._store.read(partial(_fetch, query=query))
+        rows = await self._store.read(partial(fetch, query=query))
         found = None
         if rows and hmac.compare_digest(rows[0]["digest"], digest):
             found = _record(rows[0])
@@ -144,7 +144,7 @@ class KeyStore:
     async def all(self) -> list[KeyRecord]:
         """Return every key that was made, the revoked ones too, oldest first."""
         query = self._with_spent().order_by(keys.c.created_s, keys.c.key_id)
-        return [_record(row) for row in await self._store.read(partial(_fetch, query=query))]
+        return [_record(row) for row in await self._store.read(partial(fetch, query=query))]
 
     @property
     def lets_everybody_in(self) -> bool:
@@ -160,7 +160,7 @@ class KeyStore:
             return True
         try:
             self._has_any = bool(
-                await self._store.read(partial(_fetch, query=select(keys).limit(1)))
+                await self._store.read(partial(fetch, query=select(keys).limit(1)))
             )
         except StoreError:
             if self._has_any is None:
@@ -237,10 +237,6 @@ def _record(row: dict[str, Any]) -> KeyRecord:
         limits,
         row["spent_usd"],
     )
-
-
-def _fetch(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _revoke(connection: Connection, key_id: str, now_s: float) -> bool:

@@ -1,6 +1,7 @@
-"""Write many rows at once, the same on SQLite and PostgreSQL.
+"""Read rows, and write many at once, the same on SQLite and PostgreSQL.
 
-Owns the ways rows are put into a table, at most ``BATCH_ROWS`` at a time.
+Owns the form of a row and the ways rows are put into a table, at most ``BATCH_ROWS``
+at a time.
 Called from work that a ``SqlStore`` runs.
 """
 
@@ -14,12 +15,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Executable, Table
+    from sqlalchemy import Connection, Executable, Select, Table
 
 BATCH_ROWS = 500
 """At most so many rows go to the database in one statement."""
 
 Row = dict[str, Any]
+
+
+def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
+    """Return what ``query`` selects, each row a ``dict`` by column name."""
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Select, delete, func, select, update
 
 from hasten.errors import NotFound
-from hasten.store.sql.batch import insert_new, upsert
+from hasten.store.sql.batch import fetch, insert_new, upsert
 from hasten.store.sql.schema import events, feedback, job_steps, jobs, runs, spans
 from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.recorder import INTERRUPTED
@@ -159,7 +159,7 @@ class SqlSink:
         return dropped
 
     async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        return await self._store.read(partial(_fetch, query=query))
+        return await self._store.read(partial(fetch, query=query))
 
 
 def _save_ended(
@@ -203,10 +203,6 @@ def _end_runs_of(connection: Connection, worker: str, now_s: float) -> int:
     for run_id in found:
         end_run(connection, run_id, "failed", INTERRUPTED, now_s)
     return len(found)
-
-
-def _fetch(connection: Connection, query: Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _count(connection: Connection) -> int:

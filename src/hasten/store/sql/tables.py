@@ -23,7 +23,7 @@ from sqlalchemy.sql.visitors import iterate
 
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, StoreError
-from hasten.store.sql.batch import BATCH_ROWS, upsert
+from hasten.store.sql.batch import BATCH_ROWS, fetch, upsert
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from hasten.store.sql.batch import Row
 
 T = TypeVar("T")
-
-STORAGE_S = 0.002
-"""How long one call takes in virtual time unless the manifest says otherwise."""
 
 QUERY_TTL_S = 60.0
 """How long the answer of a query is kept unless its caller says otherwise."""
@@ -77,7 +74,7 @@ class Tables(ABC):
 
     async def rows(self, query: Select[Any]) -> list[Row]:
         """Return what ``query`` selects."""
-        return await self.read(partial(_fetch, query=query), about=_about("select", query))
+        return await self.read(partial(fetch, query=query), about=_about("select", query))
 
     async def query(
         self, query: Select[Any], *, use_cache: bool = True, ttl_s: float = QUERY_TTL_S
@@ -174,7 +171,7 @@ class SqlTables(Tables):
 class MemoryTables(Tables):
     """Tables of their own in memory, empty at first, on the event loop; see the module."""
 
-    def __init__(self, metadata: MetaData, latency_s: float = STORAGE_S) -> None:
+    def __init__(self, metadata: MetaData, latency_s: float) -> None:
         super().__init__(metadata)
         self._latency_s = latency_s
         self._engine = create_engine("sqlite://", poolclass=StaticPool)
@@ -198,10 +195,6 @@ class MemoryTables(Tables):
         self._engine.dispose()
 
 
-def _fetch(connection: Connection, query: Select[Any]) -> list[Row]:
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
 def _execute(connection: Connection, statements: Sequence[Executable]) -> int:
     touched = (connection.execute(one).rowcount for one in statements)
     return sum(max(count, 0) for count in touched)
@@ -213,7 +206,7 @@ def _get_many(
     found: dict[Any, Row] = {}
     for first in range(0, len(keys), BATCH_ROWS):
         query = select(table).where(column.in_(keys[first : first + BATCH_ROWS]))
-        found.update((row[column.name], row) for row in _fetch(connection, query))
+        found.update((row[column.name], row) for row in fetch(connection, query))
     return [found.get(key) for key in keys]
 
 
