@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+AT_ONCE_S = 0.1
+"""A job that is taken so soon was taken immediately, as people see it."""
+
+TOLD_FROM_S = 0.0005
+"""A shorter wait is told as none."""
+
 LOOK_S = 1.0
 """How often a worker that hears nothing looks whether there is something."""
 
@@ -156,6 +162,7 @@ class JobWorker:
     def _begin(self, job: JobRecord) -> None:
         task = asyncio.create_task(self._work(job), name=job.job_id)
         self._under_way[job.job_id] = job, task
+        _log.info("[EVENT] Task %s received %s", job.run_id, _after(job.waited_s))
         self._tell("started", job)
 
     async def _work(self, job: JobRecord) -> None:
@@ -206,3 +213,10 @@ class JobWorker:
     def _tell(self, told: Told, job: JobRecord) -> None:
         for listener in self.listeners:
             listener(told, job)
+
+
+def _after(waited_s: float | None) -> str:
+    """Return in the fortune plan's words how soon a job was taken."""
+    waited_s = waited_s or 0.0
+    when = "immediately" if waited_s < AT_ONCE_S else "late"
+    return f"{when} ({waited_s:.3g}s delay)" if waited_s >= TOLD_FROM_S else f"{when} (0s delay)"

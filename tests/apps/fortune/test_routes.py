@@ -64,6 +64,21 @@ def test_a_question_is_taken_at_once_and_answered(at_the_temple: Callable[..., A
     at_the_temple(main)
 
 
+def test_a_question_is_received_immediately(
+    at_the_temple: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker is woken by it; the log says so in the plan's words."""
+    caplog.set_level("INFO")
+
+    async def main(client: Client) -> None:
+        taken = (await client.call("POST", ASK, SAMPLES["love"])).json
+        await answered(client, taken)
+        (line,) = [one for one in caplog.messages if one.startswith("[EVENT]")]
+        assert line.startswith(f"[EVENT] Task {taken['task_id']} received immediately (0")
+
+    at_the_temple(main)
+
+
 def test_nobody_sees_what_another_asked(at_the_temple: Callable[..., Any]) -> None:
     """Neither the task nor its place in the history, nor is one's answer the other's."""
 

@@ -24,12 +24,15 @@ ASKING = "/api/v1/async-chat"
 
 @router.post(f"{ASKING}/ask-question", status_code=202)
 async def ask_question(asked: FortuneInputs, here: Here) -> dict[str, str]:
-    """Take a question and return at once the id of the task that answers it, a run's id."""
-    run = await here.start(asked.model_dump())
+    """Take a question and return at once the id of the task that answers it, a run's id.
+
+    It is kept as a job before this answers: it is done even if the server dies now.
+    """
+    job = await here.submit(asked.model_dump())
     return {
-        "task_id": run.run_id,
-        "task": f"/apps/{here.app.name}{ASKING}/tasks/{run.run_id}",
-        "events": f"/api/runs/{run.run_id}/events",
+        "task_id": job.run_id,
+        "task": f"/apps/{here.app.name}{ASKING}/tasks/{job.run_id}",
+        "events": f"/api/runs/{job.run_id}/events",
     }
 
 
