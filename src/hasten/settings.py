@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".hasten"), description="Folder that holds all state.")
     host: str = Field("127.0.0.1", description="Address the server binds.")
     port: int = Field(8000, ge=0, le=65535, description="Port the server binds; 0 picks one.")
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes that serve; they share state folder and port."
+    )
     database_url: str = Field(
         "",
         validation_alias=_named("database_url"),

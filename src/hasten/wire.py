@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,13 +22,14 @@ from hasten.caller import LOCAL, Caller
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
-from hasten.jobs.queue import EVENTS, JobQueue
+from hasten.jobs.queue import JobQueue
 from hasten.model.chain import ChainPolicy, surround
 from hasten.quality.alert import AlertWatch
 from hasten.quality.feedback import FeedbackStore
 from hasten.quality.results import ResultStore
 from hasten.store.disk import DiskStore
 from hasten.store.keys import KeyStore
+from hasten.store.news import RunNews
 from hasten.store.peers import Peers
 from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, TableStore, open_sql
 from hasten.store.tickets import TicketStore
@@ -60,6 +60,9 @@ _log = logging.getLogger(__name__)
 
 UNSTORED_RUNS = 50
 """How many ended runs stay readable in memory when the database would not take them."""
+
+CANCEL_WITHIN_S = 5.0
+"""So long a run that was cancelled in another process is given to end."""
 
 PRUNE_EVERY_S = 3_600.0
 
@@ -150,13 +153,15 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.apps = dict(apps)
-        self.sink = SqlSink(sql)
+        self.news = RunNews(peers, sql, settings.redis_url)
+        told = partial(self.news.say, "told")
+        self.sink = SqlSink(sql, told)
         self.keys = KeyStore(sql)
         self.feedback = FeedbackStore(sql)
         self.results = ResultStore(sql)
         self.tickets = TicketStore(sql)
         self.peers = peers
-        self.queue = JobQueue(sql, peers)
+        self.queue = JobQueue(sql, peers, told=told)
         self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
@@ -174,7 +179,8 @@ class Runtime:
         self._pruner: asyncio.Task[None] | None = None
         self._is_closing = False
         self._elsewhere = RunsElsewhere(self.sink)
-        peers.subscribe(EVENTS, self._elsewhere.hear)
+        self.news.subscribe("told", self._elsewhere.hear)
+        self.news.subscribe("cancel", self._cancel_here)
 
     @classmethod
     async def open(cls, settings: Settings, apps: Mapping[str, App] | None = None) -> Self:
@@ -196,6 +202,7 @@ class Runtime:
         peers = Peers(settings.home / "peers")
         peers.open()
         runtime = cls(settings, apps, sql, cache, peers)
+        runtime.news.open()
         for name, app in apps.items():
             runtime.tables[name] = await app.open_tables(sql)
         await runtime.bury()
@@ -234,6 +241,7 @@ class Runtime:
             _log.info("%s", line)
         await self.cache.close()
         await self.sql.close()
+        await self.news.close()
         self.peers.close()
 
     @property
@@ -381,10 +389,18 @@ class Runtime:
             return (await run.outcome()).record
         if record.status not in OPEN:
             return record
-        with suppress(NotFound):
+        try:
             job = await self.queue.find_run(run_id, caller)
+        except NotFound:
+            self.news.say("cancel", run_id)
+            await self._elsewhere.end_of(run_id, CANCEL_WITHIN_S)
+        else:
             await self.queue.cancel(job.job_id, caller)
         return await self.sink.run(run_id)
+
+    def _cancel_here(self, run_id: str) -> None:
+        if run_id in self._live:
+            self._live[run_id].cancel()
 
     async def explain(
         self,

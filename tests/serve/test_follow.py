@@ -298,4 +298,4 @@ async def forget(client: Client, run_id: str, numbers: Any) -> None:
     gone = delete(events_table).where(
         events_table.c.run_id == run_id, events_table.c.seq.in_(list(numbers))
     )
-    await client.runtime._sql.write(lambda connection: connection.execute(gone) and None)
+    await client.runtime.sql.write(lambda connection: connection.execute(gone) and None)

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ LOOK_AFTER_PARENT_S = 1.0
 KILL_AFTER_S = 10
 """A worker that has not stopped by itself within so many seconds is killed."""
 
+RESPAWN_S = 0.5
+"""One of several workers that died is replaced, at most so often."""
+
+CONNECTION_BYTES = 32_768
+"""What a connection holds at most that its client has not read, or not yet sent the rest of."""
+
 
 SWITCH_S = 0.0005
 """A thread that has work for the interpreter gives way to the event loop so soon (default 5 ms)."""
@@ -57,6 +64,7 @@ def serve(
     home: Annotated[Path | None, typer.Option(help="Folder that holds all state.")] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask at OPENAI_BASE_URL.")] = None,
     speed: Annotated[float | None, typer.Option(help="Pace of simulated runs.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve.")] = None,
     gateway_only: Annotated[
         bool, typer.Option("--gateway-only", help="Only the gateway: smaller, sooner, faster.")
     ] = False,
@@ -64,9 +72,11 @@ def serve(
     """Serve until interrupted; runs under way are then stored as cancelled."""
     from hasten.settings import load_settings
 
-    settings = load_settings(host=host, port=port, home=home, model=model, speed=speed)
+    flags = {"host": host, "port": port, "home": home, "model": model, "speed": speed}
+    settings = load_settings(**flags, workers=workers)
+    shared = shared_through(settings)
     with only_server(settings.home):
-        if not is_loopback(settings.host):
+        if settings.workers > 1 or not is_loopback(settings.host):  # a worker would be replaced
             with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
         port = free_port(settings.host, settings.port)
         answering = settings.model or "the simulated model, no key needed"
@@ -74,19 +84,24 @@ def serve(
             f"[bold]Hasten[/bold] on {url_of(settings.host, port)}  ·  {answering}\n"
             f"[dim]console /  ·  API docs /docs  ·  state in {settings.home}[/dim]"
         )
+        if settings.workers > 1:
+            ready += f"\n[dim]{settings.workers} workers, which share runs through {shared}[/dim]"
         chosen = settings.model_copy(update={"port": port})
         if gateway_only:
             ready = f"[bold]Hasten gateway[/bold] on {url_of(settings.host, port)}/v1"
             _listen_alone(chosen, ready)
         else:
-            listen(functools.partial(_load, chosen), settings.host, port, ready)
+            load = functools.partial(_load, chosen)
+            listen(load, settings.host, port, ready, settings.workers)
 
 
 def _listen_alone(settings: Settings, ready: str) -> None:
     """Serve the gateway and nothing else, in a worker process, until interrupted."""
-    tell = functools.partial(_tell, ready, settings.host, settings.port)
-    server = _server(settings.host, settings.port, "RSGI")
-    server.serve(target_loader=functools.partial(_work_alone, settings, tell), wrap_loader=False)
+    server = _server(settings.host, settings.port, "RSGI", settings.workers)
+    with _untold() as token:
+        tell = functools.partial(_tell, ready, settings.host, settings.port, token)
+        work = functools.partial(_work_alone, settings, tell)
+        server.serve(target_loader=work, wrap_loader=False)
 
 
 def _work_alone(settings: Settings, tell: Callable[[], Coroutine[Any, Any, None]]) -> Any:
@@ -111,7 +126,7 @@ def _load(settings: Settings) -> Served:
     def stop() -> None:
         guard.app.state.jobs.stop()
         guard.app.state.runtime.cancel_runs()
-        guard.app.state.feeds.close()
+        guard.app.state.feeds.hurry()
 
     return Served(guard, stop)
 
@@ -136,20 +151,45 @@ class Served:
     stop: Callable[[], None] = lambda: None
 
 
-def listen(load: Callable[[], Served], host: str, port: int, ready: str) -> None:
-    """Serve what ``load`` returns, in a worker process, until interrupted.
+def shared_through(settings: Settings) -> str:
+    """Say what workers follow each other's runs through. Raises ``SettingsError`` for nothing."""
+    from hasten.store.sql.open import sql_url
 
-    ``ready`` is told once it answers. Raises ``MissingExtra``.
+    url = sql_url(settings.runs_url)
+    if settings.workers > 1 and url.database == ":memory:":
+        message = f"{settings.workers} workers cannot share a database in memory: {url}"
+        raise SettingsError(message)
+    if settings.redis_url:
+        return "Redis"
+    return "this machine's SQLite" if url.drivername == "sqlite" else "PostgreSQL"
+
+
+def listen(load: Callable[[], Served], host: str, port: int, ready: str, workers: int = 1) -> None:
+    """Serve what ``load`` returns, in worker processes, until interrupted.
+
+    ``ready`` is told once one answers; a worker that dies is replaced if there are several.
+    Raises ``MissingExtra``.
     """
-    tell = functools.partial(_tell, ready, host, port)
-    server = _server(host, port, "ASGI")
-    server.serve(target_loader=functools.partial(_work, load, tell), wrap_loader=False)
+    server = _server(host, port, "ASGI", workers)
+    with _untold() as token:
+        tell = functools.partial(_tell, ready, host, port, token)
+        server.serve(target_loader=functools.partial(_work, load, tell), wrap_loader=False)
 
 
-def _server(host: str, port: int, interface: str) -> Any:
+@contextmanager
+def _untold() -> Iterator[Path]:
+    """Give a file for whichever worker is ready first to take away, and tell."""
+    with tempfile.TemporaryDirectory(prefix="hasten-") as folder:
+        token = Path(folder) / "untold"
+        token.touch()
+        yield token
+
+
+def _server(host: str, port: int, interface: str, workers: int) -> Any:
     try:
         from granian import Granian
         from granian.constants import Interfaces
+        from granian.http import HTTP1Settings
         from granian.log import LogLevels
     except ImportError:
         part = "the server"
@@ -160,7 +200,11 @@ def _server(host: str, port: int, interface: str) -> Any:
         port=port,
         interface=Interfaces[interface],
         log_level=LogLevels.error,
+        workers=workers,
+        respawn_failed_workers=workers > 1,
+        respawn_interval=RESPAWN_S,
         workers_kill_timeout=KILL_AFTER_S,
+        http1_settings=HTTP1Settings(max_buffer_size=CONNECTION_BYTES),
     )
 
 
@@ -204,8 +248,11 @@ async def _watch_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _tell(ready: str, host: str, port: int) -> None:
-    """Say ``ready`` once the port takes connections, which is after the application's startup."""
+async def _tell(ready: str, host: str, port: int, token: Path) -> None:
+    """Say ``ready`` once the port takes connections, which is after the application's startup.
+
+    Of several workers the first one says it, who takes ``token`` away.
+    """
     while True:
         try:
             _, writer = await asyncio.open_connection(host, port)
@@ -213,8 +260,17 @@ async def _tell(ready: str, host: str, port: int) -> None:
             await current_clock().sleep(LOOK_EVERY_S)
         else:
             writer.close()
-            err.print(ready, soft_wrap=True)
+            if _is_first(token):
+                err.print(ready, soft_wrap=True)
             return
+
+
+def _is_first(token: Path) -> bool:
+    try:
+        token.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

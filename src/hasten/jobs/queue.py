@@ -35,20 +35,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EVENTS = "events"
-"""What peers ring when a job has told something."""
-
 
 class JobQueue:
     """The jobs in a database. Calls raise ``StoreUnavailable`` when it cannot be asked.
 
-    ``clock`` is real, whatever clock the jobs' runs have.
+    ``clock`` is real, whatever clock the jobs' runs have. ``told`` is called with the id of a
+    run whose job has told something.
     """
 
-    def __init__(self, store: SqlStore, peers: Peers, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        peers: Peers,
+        clock: Clock | None = None,
+        told: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.store = store
         self.clock = clock or Clock()
         self._peers = peers
+        self._told = told
         self._listener: asyncio.Task[None] | None = None
 
     @property
@@ -63,7 +68,7 @@ class JobQueue:
         """
         calls = {NEWS: news, LOST: lost}
         for word, heard in calls.items():
-            self._peers.subscribe(word, heard)
+            self._peers.subscribe(word, partial(_passed_on, heard))
 
         def told(word: str) -> None:
             for heard in [calls[word]] if word in calls else calls.values():
@@ -110,7 +115,7 @@ class JobQueue:
 
     async def attempt(self, job: JobRecord) -> tuple[JobSink, JobSteps]:
         """Return where the attempt at a job that was taken keeps what it makes."""
-        sink = JobSink(self.store, job, partial(self._peers.ring, EVENTS), self.clock)
+        sink = JobSink(self.store, job, partial(self._told, job.run_id), self.clock)
         return sink, await JobSteps.load(self.store, sink, job)
 
     async def give_up(self, job: JobRecord, error: dict[str, str]) -> None:
@@ -186,3 +191,7 @@ class JobQueue:
         value = await self.store.write(work)
         self._peers.ring(word)
         return value
+
+
+def _passed_on(heard: Callable[[], None], _told: str) -> None:
+    heard()

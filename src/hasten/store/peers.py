@@ -37,7 +37,7 @@ class Peers:
         self.name = f"{_host()}.{_boot()}.{os.getpid()}.{secrets.token_hex(4)}"
         self._folder = folder
         self._pipe: int | None = None
-        self._heard: dict[str, list[Callable[[], None]]] = {}
+        self._heard: dict[str, list[Callable[[str], None]]] = {}
 
     def open(self) -> None:
         """Let others ring here. Raises ``OSError`` for a folder that takes no named pipes."""
@@ -56,15 +56,16 @@ class Peers:
             self._pipe = None
             self.forget(self.name)
 
-    def subscribe(self, word: str, heard: Callable[[], None]) -> None:
-        """Call ``heard`` whenever somebody rings ``word``, here or in another process."""
+    def subscribe(self, word: str, heard: Callable[[str], None]) -> None:
+        """Call ``heard`` with what is told whenever somebody rings ``word``, in any process."""
         self._heard.setdefault(word, []).append(heard)
 
-    def ring(self, word: str) -> None:
+    def ring(self, word: str, told: str = "") -> None:
         """Wake whoever subscribed to ``word``, here at once and in every other process."""
-        self._tell(word)
+        line = f"{word}\t{told}"
+        self._tell(line)
         for path in self._others():
-            _write(path, f"{word}\n".encode())
+            _write(path, f"{line}\n".encode())
 
     def dead(self) -> list[str]:
         """Return the names of processes of this machine that ended without ``close``."""
@@ -96,9 +97,10 @@ class Peers:
             for word in dict.fromkeys(words):
                 self._tell(word)
 
-    def _tell(self, word: str) -> None:
+    def _tell(self, line: str) -> None:
+        word, _, told = line.partition("\t")
         for heard in self._heard.get(word, ()):
-            heard()
+            heard(told)
 
 
 def _write(path: Path, line: bytes) -> None:

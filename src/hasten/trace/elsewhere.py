@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,13 +29,15 @@ class RunsElsewhere:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._news = asyncio.Event()
+        self._news: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self._is_closed = False
 
-    def hear(self) -> None:
-        """Look whether there are new events."""
-        heard, self._news = self._news, asyncio.Event()
-        heard.set()
+    def hear(self, run_id: str = "") -> None:
+        """Look whether there are new events of a run; "" means of any."""
+        for one in [run_id] if run_id else list(self._news):
+            heard = self._news.pop(one, None)
+            if heard is not None:
+                heard.set()
 
     def close(self) -> None:
         """Let those who follow end."""
@@ -49,7 +52,9 @@ class RunsElsewhere:
         Raises ``NotFound``, ``StoreUnavailable``.
         """
         while here() is None:
-            news = self._news
+            news = self._news.get(run_id)
+            if news is None:
+                news = self._news[run_id] = asyncio.Event()
             status = (await self._sink.run(run_id)).status
             for event in await self._sink.events(run_id, after=after):
                 yield event
@@ -58,3 +63,10 @@ class RunsElsewhere:
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), LOOK_S)
+
+    async def end_of(self, run_id: str, within_s: float) -> None:
+        """Wait for a run's end, at most so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                async for _ in self.follow(run_id, 0, lambda: None):
+                    pass

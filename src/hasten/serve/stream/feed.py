@@ -135,15 +135,18 @@ class RunFeed:
         self._record_of = record_of
         self._frames: list[Frame] = []
         self._end_at = 0
-        self._is_over = self._is_closed = False
+        self._is_over = self._is_hurried = False
         self._news = asyncio.Event()
         self._pump = asyncio.create_task(self._take_all(events), name="feed")
 
     def close(self) -> None:
         """Take nothing more and let the readers go."""
-        self._is_closed = True
         self._pump.cancel()
         self._end()
+
+    def hurry(self) -> None:
+        """Send what is paced at once from now on."""
+        self._is_hurried = True
 
     async def has_ended_by(self, seen: Seen) -> bool:
         """Whether nothing comes after ``seen``; waits until all there is to tell is there."""
@@ -188,7 +191,7 @@ class RunFeed:
             if frame.chars and not chars_per_s and not self._encoder.tells_pieces:
                 continue
             together.append(frame)
-            if frame.chars and chars_per_s and not self._is_closed:
+            if frame.chars and chars_per_s and not self._is_hurried:
                 yield together
                 together = []
                 await current_clock().sleep(frame.chars / chars_per_s)
@@ -286,10 +289,10 @@ class Feeds:
                 if self._open.get(key) is feed:
                     del self._open[key]
 
-    def close(self) -> None:
-        """Let every reader go; each comes back elsewhere, from where it was."""
+    def hurry(self) -> None:
+        """Keep to no reader's pace any more: the server is stopping."""
         for feed in self._open.values():
-            feed.close()
+            feed.hurry()
 
 
 def _seen(frame: Frame) -> Seen:

@@ -22,7 +22,7 @@ from hasten.trace.recorder import INTERRUPTED
 from hasten.trace.span import ROOT_SPAN_ID, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection
 
@@ -40,20 +40,27 @@ _PLAIN_FILTERS = ("tenant", "user", "app", "mode", "status", "clock", "speed", "
 
 
 class SqlSink:
-    """A ``Sink`` on a database: see ``hasten.trace.log.Sink`` for what each method promises."""
+    """A ``Sink`` on a database: see ``hasten.trace.log.Sink`` for what each method promises.
 
-    def __init__(self, store: SqlStore) -> None:
+    ``told`` is called with the id of a run once something new of it is there to read.
+    """
+
+    def __init__(self, store: SqlStore, told: Callable[[str], None] = lambda _: None) -> None:
         self._store = store
+        self._told = told
 
     async def save_run(self, run: RunRecord) -> None:
         """Insert or replace the run's own line."""
         row = msgspec.structs.asdict(run)
         await self._store.write(partial(upsert, table=runs, rows=[row]))
+        self._told(run.run_id)
 
     async def append(self, events_: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run, all of them or none; known ones are passed over."""
         rows = [msgspec.structs.asdict(event) for event in events_]
         await self._store.write(partial(insert_new, table=events, rows=rows))
+        if events_:
+            self._told(events_[0].run_id)
 
     async def save_spans(self, run_id: str, spans_: Sequence[Span]) -> None:
         """Keep the spans of a run that has ended."""
