@@ -19,7 +19,7 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run setup fmt check test test-all integrations bench docs lock clean
+.PHONY: help run setup fmt check test test-all integrations bench bench-gateway docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ test-all: setup ## the slow ones too
 bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
 	@.venv-bench/bin/hasten bench graph
 	@.venv-bench/bin/hasten bench cache --quick
+
+bench-gateway: .venv-bench/.stamp ## the gateway on a core of its own, beside bare servers
+	@.venv-bench/bin/hasten bench gateway --repeats 3
 
 docs: setup ## run every code block of the documentation
 	@$(PYTEST) -q tests/docs

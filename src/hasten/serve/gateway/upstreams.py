@@ -215,7 +215,7 @@ def upstreams_of(settings: Settings) -> Upstreams:
 
 
 def _declared(one: UpstreamSettings) -> Upstream:
-    if not one.base_url and one.protocol in {"openai", "anthropic"}:
+    if not one.base_url and one.protocol != "simulated":
         message = f"upstream {one.name!r} needs a base_url"
         raise SettingsError(message)
     key = os.environ.get(one.api_key_env, "") if one.api_key_env else ""
