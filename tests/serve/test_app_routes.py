@@ -75,7 +75,7 @@ def test_a_socket_streams_a_run(on_notebook: Callable[..., Any]) -> None:
 
 
 def test_a_socket_is_closed_with_a_reason(on_notebook: Callable[..., Any]) -> None:
-    """Wrong inputs close it as a violation; another site's page and a stranger do not get in."""
+    """Wrong inputs close it; another site's page and a stranger stay out; a ticket opens once."""
 
     async def main(client: Client) -> None:
         async with client.session.ws_connect("/apps/notebook/chat") as socket:
@@ -85,9 +85,19 @@ def test_a_socket_is_closed_with_a_reason(on_notebook: Callable[..., Any]) -> No
             assert "'said' is missing" in (message.extra or "")
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await client.session.ws_connect("/apps/notebook/chat", origin="https://evil.example")
-        await client.runtime.keys.create(Caller("local", "ann"))
+        _, secret = await client.runtime.keys.create(Caller("local", "ann"))
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await client.session.ws_connect("/apps/notebook/chat")
+        headers = {"Authorization": f"Bearer {secret}"}
+        ticket = (await client.call("POST", "/api/tickets", headers=headers)).json["ticket"]
+        path = f"/apps/notebook/chat?ticket={ticket}"
+        async with client.session.ws_connect(path) as socket:
+            await socket.send_json(TEA)
+            assert "messageChunk" in await socket.receive_json()
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await client.session.ws_connect(path)
+        note = {"params": {"ticket": ticket}}
+        assert (await client.call("GET", "/apps/notebook/notes/tea", **note)).status == 401
 
     on_notebook(main)
 

@@ -19,6 +19,7 @@ from hasten.caller import Caller, set_caller
 from hasten.clock import Clock, current_clock
 from hasten.model.base import Model
 from hasten.serve.auth import caller_of
+from hasten.serve.follow import follower_of
 from hasten.serve.stream.feed import parse_seen
 from hasten.serve.stream.send import as_messages
 from hasten.store.sql import Tables
@@ -61,9 +62,12 @@ class AppContext:
 
     @classmethod
     async def of(cls, connection: HTTPConnection) -> Self:
-        """Return the context of a request below ``/apps/<name>``. Raises ``Unauthenticated``."""
+        """Return the context of a request below ``/apps/<name>``. Raises ``Unauthenticated``.
+
+        A WebSocket, and what is only read, may show a ticket (``?ticket=``) in place of a key.
+        """
         runtime: Runtime = connection.app.state.runtime
-        caller = await caller_of(connection)
+        caller = await (follower_of if _is_reading(connection) else caller_of)(connection)
         app = pick_app(runtime.apps, connection.url.path.split("/")[2])
         model = runtime.model(app)
         set_caller(caller)
@@ -157,3 +161,8 @@ class AppContext:
     async def cancel(self, run_id: str) -> RunRecord:
         """Cancel a run and return its line once it has ended."""
         return await self._runtime.cancel(run_id, self.caller)
+
+
+def _is_reading(connection: HTTPConnection) -> bool:
+    method: str = connection.scope.get("method", "GET")  # a WebSocket has none
+    return method == "GET"

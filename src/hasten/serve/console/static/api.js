@@ -16,6 +16,17 @@ export const client = new HastenClient({ apiKey: key.get });
 const json = (path, options) => client.json(path, options);
 const at = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
 
+/** Opens a WebSocket at a path of this server; a caller with a key shows a ticket. */
+export async function openSocket(path) {
+  const url = new URL(path, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  if (key.get()) {
+    const { ticket } = await json("/api/tickets", { method: "POST" });
+    url.searchParams.set("ticket", ticket);
+  }
+  return new WebSocket(url);
+}
+
 export const listApps = () => json("/api/apps");
 export const listRuns = (app) => client.list({ app, limit: 60 });
 export const showRun = (runId) => client.show(runId);
