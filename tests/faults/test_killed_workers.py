@@ -86,21 +86,17 @@ class Workers:
 
 async def kill_in_mid_job(home: Path, kills: int, seed: int) -> dict[str, Any]:
     """Keep ``IN_FLIGHT`` jobs under way, kill workers at random moments, return what was seen."""
-    draw, submitted, slowest_s = random.Random(seed), [], 0.0
+    draw, slowest_s = random.Random(seed), 0.0
+    submitted: list[str] = []
     settings = Settings(home=home, retention_days=9)
     runtime = await Runtime.open(settings, {"toy": toy_app()})
     jobs, workers = RuntimeJobs(runtime), Workers(home)
     least = IN_FLIGHT * 9
     try:
         await asyncio.to_thread(workers.wait_ready)
-        for number in range(kills):
-            running = await running_jobs(runtime)
-            for _ in range(IN_FLIGHT + 20 - len(running)):
-                inputs = {"topic": "tea", "note": f"cup {len(submitted)}"}  # or it is a rerun
-                job = await jobs.submit("toy", inputs, LOCAL, speed=2.0)
-                submitted.append(job.job_id)
-            least = min(least, await at_least_in_flight(runtime))
-            await asyncio.sleep(draw.random() * 0.8)
+        for _ in range(kills):
+            least = min(least, await at_least_in_flight(jobs, runtime, submitted))
+            await asyncio.sleep(draw.random() * 1.5)
             holders = Counter(job.worker for job in await running_jobs(runtime))
             pids = [str(process.pid) for process in workers.processes]
             (most, _), *_ = holders.most_common(1)
@@ -110,7 +106,7 @@ async def kill_in_mid_job(home: Path, kills: int, seed: int) -> dict[str, Any]:
             await until(partial(has_nothing, runtime, killed))
             slowest_s = max(slowest_s, time.monotonic() - began_s)
             line = await asyncio.to_thread(workers.processes[pids.index(killed)].stdout.readline)
-            assert line == "ready\n", number
+            assert line == "ready\n"
         ended = await all_over(runtime, submitted)
         return {
             "submitted": len(submitted),
@@ -130,12 +126,17 @@ async def running_jobs(runtime: Runtime) -> list[Any]:
     return await runtime.queue.list(JobFilter(status="running", limit=1000))
 
 
-async def at_least_in_flight(runtime: Runtime) -> int:
-    """Wait until ``IN_FLIGHT`` jobs are under way; return how many are."""
+async def at_least_in_flight(jobs: RuntimeJobs, runtime: Runtime, submitted: list[str]) -> int:
+    """Submit jobs until ``IN_FLIGHT`` are under way at once; return how many are."""
     counts: list[int] = []
 
     async def is_enough() -> bool:
-        counts.append(len(await running_jobs(runtime)))
+        there = await runtime.queue.count()
+        for _ in range(IN_FLIGHT + 20 - there.get("queued", 0) - there.get("running", 0)):
+            inputs = {"topic": "tea", "note": f"cup {len(submitted)}"}  # or it is a rerun
+            job = await jobs.submit("toy", inputs, LOCAL, speed=2.0)
+            submitted.append(job.job_id)
+        counts.append(there.get("running", 0))
         return counts[-1] >= IN_FLIGHT
 
     await until(is_enough)

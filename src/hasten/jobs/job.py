@@ -33,7 +33,7 @@ BACKOFF_S = 1.0
 BACKOFF_FACTOR = 4.0
 MAX_BACKOFF_S = 600.0
 
-INTERRUPTIONS = 20
+INTERRUPTIONS = 100
 """A job whose workers died so often is dead: it may be what kills them."""
 
 LOW, NORMAL = -10, 0
