@@ -96,7 +96,7 @@ class Trial(ABC):
 
         ``inputs`` may be the name of a sample, by default the first. ``operation`` is one
         of the application's. ``speed`` is for a real trial: what only fills the cache may
-        go fast.
+        go fast, but its deadlines go as fast, so that above 20 or so steps time out.
         """
         app = self.app.operation(operation) if operation else self.app
         given = sample_of(app, inputs) if isinstance(inputs, str) else inputs

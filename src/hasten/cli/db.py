@@ -172,11 +172,12 @@ def _head(script: ScriptDirectory, app: App) -> str:
 
 def _draw(found: Sequence[IndexCheck]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("index", "table", "columns", "serves its query"):
+    table.add_column("index", no_wrap=True)
+    for heading in ("columns", "serves its query"):
         table.add_column(heading)
     for one in found:
         said = Text("yes", "green") if one.is_served else Text(_why(one), "bold red")
-        table.add_row(one.name, one.table, ", ".join(one.columns), said)
+        table.add_row(one.name, ", ".join(one.columns), said)
     out.print(table)
 
 
@@ -184,7 +185,7 @@ def _why(one: IndexCheck) -> str:
     if not one.is_there:
         return "missing: indexes apply"
     if not one.has_query:
-        return "no query is declared for it"
+        return "no query declared"
     return f"no: {', '.join(one.used) or 'no index'} is used"
 
 
