@@ -88,7 +88,7 @@ class StepAttempt:
         settled = self.record.find(self.step)
         if settled is None:
             settled = await self._run()
-            self.record.keep(self.step, settled)
+            await self.record.keep(self.step, settled)
         elif self.is_output:
             settled = msgspec.structs.replace(settled, plain=to_plain(settled.value))
         return settled

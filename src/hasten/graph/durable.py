@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class StepRecord(Protocol):
-    """Keeps what a run's own steps came to. Neither method waits or fails."""
+    """Keeps what a run's own steps came to. Neither method fails."""
 
     def find(self, step: Step[..., Any]) -> Settled | None:
         """Return what ``step`` came to in an earlier attempt, if it gave a value."""
         ...
 
-    def keep(self, step: Step[..., Any], settled: Settled) -> None:
-        """Keep what ``step`` came to, for attempts to come."""
+    async def keep(self, step: Step[..., Any], settled: Settled) -> None:
+        """Keep what ``step`` came to, for attempts to come, before anybody is told of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ one transaction: no result is shown twice, and none that is shown is made again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -153,7 +152,6 @@ class JobSteps:
         self._sink = sink
         self._job = job
         self._found = found
-        self._writes: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def load(cls, store: SqlStore, sink: JobSink, job: JobRecord) -> JobSteps:
@@ -177,7 +175,7 @@ class JobSteps:
             _log.warning("step %r of job %s runs again: %s", step.name, self._job.job_id, error)
             return None
 
-    def keep(self, step: Step[..., Any], settled: Settled) -> None:
+    async def keep(self, step: Step[..., Any], settled: Settled) -> None:
         """Keep a value for attempts to come; one that cannot be kept is made again."""
         if settled.result == "none":
             return
@@ -193,15 +191,6 @@ class JobSteps:
             "result": settled.result,
             "value": value,
         }
-        write = asyncio.create_task(self._write(row), name=f"step {step.name}")
-        self._writes.add(write)
-        write.add_done_callback(self._writes.discard)
-
-    async def close(self) -> None:
-        """Wait until what was made is kept."""
-        await asyncio.gather(*self._writes)
-
-    async def _write(self, row: Row) -> None:
         try:
             await self._sink.write(partial(upsert, table=job_steps, rows=[row]))
         except (StoreError, RunLost) as error:

@@ -186,7 +186,6 @@ class JobWorker:
         self._sinks[job.job_id] = sink
         try:
             await self._perform(job, sink, steps)
-            await steps.close()
         finally:
             del self._sinks[job.job_id]
 
