@@ -110,3 +110,11 @@ def test_every_setting_is_described() -> None:
     """Each has a sentence for the table."""
     undescribed = [name for name, field in Settings.model_fields.items() if not field.description]
     assert undescribed == []
+
+
+def test_an_alert_is_posted_signed_or_not_at_all() -> None:
+    """A webhook without its secret is refused by name."""
+    with pytest.raises(SettingsError, match="needs alert_webhook_secret"):
+        load_settings(alert_webhook_url="http://127.0.0.1:9/hook")
+    given = {"alert_webhook_url": "http://127.0.0.1:9/hook", "alert_webhook_secret": "s"}
+    assert load_settings(**given).alert_webhook_url == given["alert_webhook_url"]

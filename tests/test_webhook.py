@@ -54,6 +54,12 @@ def test_the_signature_is_the_specifications() -> None:
     assert found == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def test_a_secret_that_is_no_base64_is_its_own_characters() -> None:
+    """Whatever the settings say, a post can be signed."""
+    odd = webhook.signature("whsec_*", "m", 1, b"")
+    assert odd == webhook.signature("whsec_*", "m", 1, b"") != webhook.signature("", "m", 1, b"")
+
+
 def posted(receiver: Receiver) -> bool:
     """Post to the receiver."""
 

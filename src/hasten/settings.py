@@ -261,6 +261,9 @@ def load_settings(**flags: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         message = f"setting {name!r} is {first.get('input')!r}: {first['msg']}"
         raise SettingsError(message) from None
+    if settings.alert_webhook_url and not settings.alert_webhook_secret.get_secret_value():
+        message = "alert_webhook_url needs alert_webhook_secret: an unsigned post could be anyone's"
+        raise SettingsError(message)
     if settings.speed != 1 and not settings.is_simulated:
         message = f"speed {settings.speed:g} needs the simulated model; {settings.model!r} is real"
         raise SettingsError(message)

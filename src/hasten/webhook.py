@@ -10,10 +10,12 @@ redirects are not followed.
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import hmac
 import logging
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -40,7 +42,8 @@ def signature(secret: str, message_id: str, at_s: int, body: bytes) -> str:
     """
     key = secret.encode()
     if secret.startswith("whsec_"):
-        key = base64.b64decode(secret.removeprefix("whsec_"))
+        with suppress(binascii.Error):
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     signed = b".".join((message_id.encode(), str(at_s).encode(), body))
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
