@@ -45,7 +45,7 @@ KILL_AFTER_S = 10
 RESPAWN_S = 0.5
 """One of several workers that died is replaced, at most so often."""
 
-CONNECTION_BYTES = 32_768
+CONNECTION_BYTES = 16_384
 """What a connection holds at most that its client has not read, or not yet sent the rest of."""
 
 

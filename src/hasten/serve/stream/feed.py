@@ -18,7 +18,7 @@ import logging
 import re
 from bisect import bisect_right
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 
@@ -50,7 +50,7 @@ FORMATS: Mapping[str, type[Encoder]] = {
 PING_S = 15.0
 """After so many silent seconds a reader is sent a sign of life."""
 
-BATCH_BYTES = 16_384
+BATCH_BYTES = 4_096
 """What has piled up is handed to a connection in parts of about this size."""
 
 _NUMBER = re.compile(r"(\d{1,9})(?:\.(\d{1,6}))?", re.ASCII)
@@ -87,18 +87,24 @@ def numbered(seq: int, messages: Sequence[Message]) -> Iterator[tuple[Seen, Mess
 
 
 class Frame(NamedTuple):
-    """A message ready to send: what was seen once it is, its name, its data, its pace."""
+    """A message ready to send: what was seen once it is, its name, its data, its pace.
+
+    ``as_sse`` is all of it as a server-sent event (WHATWG HTML, 9.2).
+    """
 
     seen: Seen
     name: str
     data: bytes
     chars: int
+    as_sse: bytes
 
-    @property
-    def as_sse(self) -> bytes:
-        """The message as a server-sent event (WHATWG HTML, 9.2)."""
-        name = f"event: {self.name}\n" if self.name else ""
-        return f"{name}id: {self.seen}\ndata: ".encode() + self.data + b"\n\n"
+    @classmethod
+    def of(cls, seen: Seen, message: Message) -> Self:
+        """Return ``message`` ready to send."""
+        raw = message.data.encode() if isinstance(message.data, str) else _json(message.data)
+        name = f"event: {message.name}\n" if message.name else ""
+        sse = f"{name}id: {seen}\ndata: ".encode() + raw + b"\n\n"
+        return cls(seen, message.name, raw, message.chars, sse)
 
     @property
     def as_text(self) -> str:
@@ -137,6 +143,7 @@ class RunFeed:
         self._end_at = 0
         self._is_over = self._is_hurried = False
         self._news = asyncio.Event()
+        self._ping = asyncio.get_running_loop().call_later(PING_S, self._tell)
         self._pump = asyncio.create_task(self._take_all(events), name="feed")
 
     def close(self) -> None:
@@ -159,15 +166,15 @@ class RunFeed:
         while True:
             while batch := self._batch(after):
                 after = batch[-1].seen
-                async for part in self._paced(batch, reading.chars_per_s):
-                    yield part
+                if reading.chars_per_s:
+                    async for part in self._paced(batch, reading.chars_per_s):
+                        yield part
+                elif at_once := self._at_once(batch):
+                    yield at_once
             if self._is_over:
                 return
-            news = self._news
-            try:
-                async with asyncio.timeout(PING_S):
-                    await news.wait()
-            except TimeoutError:
+            await self._news.wait()
+            if not self._is_over and self._frames and self._frames[-1].seen <= after:
                 yield []
 
     def _batch(self, after: Seen) -> list[Frame]:
@@ -184,14 +191,18 @@ class RunFeed:
             end += 1
         return self._frames[begin:end]
 
+    def _at_once(self, batch: list[Frame]) -> list[Frame]:
+        """Return what is sent to whoever keeps to no pace: pieces only where they are all."""
+        if self._encoder.tells_pieces:
+            return batch
+        return [frame for frame in batch if not frame.chars]
+
     async def _paced(self, batch: list[Frame], chars_per_s: float) -> AsyncIterator[list[Frame]]:
         """Yield the frames to send: pieces of whole answers one by one, at their pace."""
         together: list[Frame] = []
         for frame in batch:
-            if frame.chars and not chars_per_s and not self._encoder.tells_pieces:
-                continue
             together.append(frame)
-            if frame.chars and chars_per_s and not self._is_hurried:
+            if frame.chars and not self._is_hurried:
                 yield together
                 together = []
                 await current_clock().sleep(frame.chars / chars_per_s)
@@ -241,17 +252,18 @@ class RunFeed:
             gap = []
 
     def _add(self, number: int, messages: Sequence[Message]) -> None:
-        for seen, message in numbered(number, messages):
-            data = message.data
-            raw = data.encode() if isinstance(data, str) else _json(data)
-            self._frames.append(Frame(seen, message.name, raw, message.chars))
+        self._frames += [Frame.of(seen, message) for seen, message in numbered(number, messages)]
         self._tell()
 
     def _end(self) -> None:
         self._is_over = True
         self._tell()
+        self._ping.cancel()
 
     def _tell(self) -> None:
+        """Wake the readers; once in ``PING_S`` at least, though there is nothing new."""
+        self._ping.cancel()
+        self._ping = asyncio.get_running_loop().call_later(PING_S, self._tell)
         news, self._news = self._news, asyncio.Event()
         news.set()
 
