@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hasten.app import find_apps
 from hasten.apps.discovery import app as discovery
 from hasten.serve import create_app
 from hasten.settings import Settings
@@ -43,13 +44,14 @@ WITHIN_MS = 60_000
 def running(
     home: Path, prepare: Callable[[Runtime], Awaitable[object]] | None = None
 ) -> Iterator[str]:
-    """Serve three applications in a thread, once ``prepare`` is done; gives the URL."""
+    """Serve discovery, two of our own and all with a page; gives the URL, once prepared."""
     urls: queue.Queue[str] = queue.Queue()
     stop = asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def main() -> None:
-        apps = {"discovery": discovery, "notebook": notebook_app(), "toy": toy_app()}
+        ours = {"discovery": discovery, "notebook": notebook_app(), "toy": toy_app()}
+        apps = {**ours, **{name: app for name, app in find_apps().items() if app.page}}
         guard = create_app(Settings(home=home), apps)
         async with serving(guard) as url:
             if prepare is not None:

@@ -128,3 +128,18 @@ def test_what_is_vendored_is_listed_with_its_licence() -> None:
     rows = row.findall((vendor / "README.md").read_text())
     assert sorted(name for name, _ in rows) == sorted(path.name for path in vendor.glob("*.js"))
     assert all((vendor / "licences" / f"{package}.txt").is_file() for _, package in rows)
+
+
+APPS = STATIC.parents[2] / "apps"
+NAMED = re.compile(r"""import\s*\{([^}]+)\}\s*from\s*["']/console/([^"']+)["']""")
+
+
+@pytest.mark.parametrize("page", sorted(APPS.glob("*/page/*.js")), ids=lambda page: page.parts[-3])
+def test_an_applications_page_imports_what_there_is(page: Path) -> None:
+    """Each name it takes from the console is exported by the module it names."""
+    for names, module in NAMED.findall(page.read_text(encoding="utf-8")):
+        source = (STATIC / module).read_text(encoding="utf-8")
+        for name in names.replace("\n", " ").split(","):
+            word = name.split(" as ")[0].strip()
+            if word:
+                assert re.search(rf"export\b[^;]*\b{word}\b", source), f"{word} of {module}"

@@ -87,3 +87,11 @@ def test_what_was_found_out_is_shown(browser: Browser, tmp_path: Path) -> None:
 async def unmeasured(_trial: Any) -> float:
     """Measure nothing."""
     return 0.0
+
+
+def test_the_pages_of_the_applications_open(page: Page) -> None:
+    """Each module loads and draws something; a complaint of the browser fails the test."""
+    apps = page.evaluate("fetch('/api/apps').then((answer) => answer.json())")
+    for app in (one for one in apps if one["page"]):
+        page.goto(f"/apps/{app['name']}")
+        page.locator(".app-page > *").first.wait_for()

@@ -1,12 +1,11 @@
 /**
  * The temple's page: choose a deity, draw a stick, ask; read the interpretation as it is written.
  *
- * Owns what is shown and the drawing of sticks. Leaves connections to the console's `follow`.
+ * Owns what is shown and the drawing of sticks. Leaves connections to the console's client.
  */
 
-import { existingRun, getJson, postJson } from "/console/api.js";
+import { client, getJson, postJson, readAll } from "/console/api.js";
 import { html, useEffect, useRef, useState } from "/console/dom.js";
-import { follow } from "/console/stream.js";
 
 const HOME = "/apps/fortune";
 const STICKS = 20;
@@ -165,11 +164,9 @@ function useAnswer(onError) {
     try {
       const taskId = await taskOf();
       setAnswer((before) => ({ ...before, taskId }));
-      await follow(existingRun(taskId, signal), {
-        signal,
-        onMessage: (message) => setAnswer((before) => taken(before, message)),
-        onConnection: () => {},
-      });
+      await readAll(client.follow(taskId, { signal }), (message) =>
+        setAnswer((before) => taken(before, message)),
+      );
       const tookMs = performance.now() - beganMs;
       if (!signal.aborted)
         setAnswer((before) => ({ ...before, isRunning: false, isOver: true, tookMs }));

@@ -1,12 +1,11 @@
 /**
  * The personas' page: choose one, read its details as they come, set some side by side.
  *
- * Owns what is shown. Leaves connections to the console's `follow`.
+ * Owns what is shown. Leaves connections to the console's client.
  */
 
-import { existingRun, getJson, newRun, postJson } from "/console/api.js";
+import { client, getJson, postJson, readAll } from "/console/api.js";
 import { html, useEffect, useRef, useState } from "/console/dom.js";
-import { follow } from "/console/stream.js";
 
 const HOME = "/apps/persona";
 const MOST = 5;
@@ -158,17 +157,15 @@ function useDetails(onError) {
   const stop = useRef(new AbortController());
   useEffect(() => () => stop.current.abort(), []);
 
-  const watch = async (ids, connectTo, take) => {
+  const watch = async (ids, messagesOf, take) => {
     stop.current.abort();
     const { signal } = (stop.current = new AbortController());
     const beganMs = performance.now();
     setShown({ ...NOTHING, ids });
     try {
-      await follow(await connectTo(signal), {
-        signal,
-        onMessage: (message) => setShown((before) => take(before, message)),
-        onConnection: () => {},
-      });
+      await readAll(await messagesOf(signal), (message) =>
+        setShown((before) => take(before, message)),
+      );
       const tookMs = performance.now() - beganMs;
       if (!signal.aborted) setShown((before) => ({ ...before, tookMs }));
     } catch (error) {
@@ -184,17 +181,17 @@ function useDetails(onError) {
         [id],
         async (signal) => {
           const { run_id: runId } = await postJson(`${HOME}/personas/${id}/details`, {});
-          return existingRun(runId, signal);
+          return client.follow(runId, { signal });
         },
         (before, message) => taken(before, message, (data) => ({ [id]: data })),
       ),
     compare: (ids) =>
       watch(
         ids,
-        async (signal) =>
-          newRun(
+        (signal) =>
+          client.start(
             { app: "persona.compare", inputs: { persona_ids: ids } },
-            { isReusing: true, signal },
+            { signal, reuse: true },
           ),
         (before, message) =>
           taken(before, message, ({ comparison }) => comparison?.personas ?? {}, ({ comparison }) =>

@@ -16,6 +16,19 @@ export const client = new HastenClient({ apiKey: key.get });
 const json = (path, options) => client.json(path, options);
 const at = (runId) => `/api/runs/${encodeURIComponent(runId)}`;
 
+/** For applications' own pages: the JSON at a path, and what a path answers to a body. */
+export const getJson = (path) => json(path);
+export const postJson = (path, body) => json(path, { method: "POST", body });
+
+/** Gives each message to `take`; resolves to the run's id at its end, to nothing if it was left. */
+export async function readAll(messages, take) {
+  for await (const message of messages) {
+    take(message);
+    if (message.event === "end") return message.data.run_id;
+  }
+  return undefined;
+}
+
 /** Opens a WebSocket at a path of this server; a caller with a key shows a ticket. */
 export async function openSocket(path) {
   const url = new URL(path, location.href);

@@ -6,7 +6,7 @@
  */
 
 import { useCallback, useEffect, useReducer, useRef } from "./dom.js";
-import { client } from "./api.js";
+import { client, readAll } from "./api.js";
 import { isOver, NEW_RUN, takeMessage, takeTrace } from "./state.js";
 
 /** No race yet. */
@@ -95,15 +95,6 @@ export function useRace() {
   }, [known]);
   useAddress(runs);
   return { runs, problem: race.problem, begin, open, clear, cancel };
-}
-
-/** Gives each message to `take`; resolves to the run's id at its end, to nothing if it was left. */
-async function readAll(messages, take) {
-  for await (const message of messages) {
-    take(message);
-    if (message.event === "end") return message.data.run_id;
-  }
-  return undefined;
 }
 
 /** Asks for the whole trace of a run that is over; without it no bar is marked as critical. */
