@@ -130,8 +130,7 @@ class Run:
 
     def figures(self) -> Figures:
         """Return what came of it."""
-        took_s = self.took_s or [0.0]
-        tenths = quantiles(took_s, n=10) if len(took_s) > 1 else took_s * 9
+        tenths = quantiles(self.took_s, n=10) if len(self.took_s) > 1 else self.took_s * 9
         first = sorted(self.first_s)[len(self.first_s) // 2] if self.first_s else 0.0
         share_s = min(self._load.seconds, time.perf_counter() - self._counts_from_s)
         each_s = share_s / max(len(self.took_s), 1)

@@ -111,9 +111,10 @@ def test_interrupted(server: Process, hasten: Callable[..., Said]) -> None:
 def test_killed(server: Process, tmp_path: Path) -> None:
     """Nothing can be done at SIGKILL, but its worker does not stay behind with the folder."""
     assert holder(tmp_path / ".hasten") == str(server.popen.pid)
+    worker = server.worker
     assert server.stop(signal.SIGKILL)[0] == -signal.SIGKILL
-    server.worker.wait(10)
-    assert not psutil.pid_exists(server.worker.pid)
+    worker.wait(10)
+    assert not psutil.pid_exists(worker.pid)
     assert holder(tmp_path / ".hasten") == ""
 
 

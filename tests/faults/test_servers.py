@@ -114,6 +114,7 @@ def test_without_its_deadline_nothing_would_end(stand: Open) -> None:
         await opened.relay.spoil("silent")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("hasten.clock.Clock.timeout", lambda _, __: asyncio.timeout(None))
+            patch.setattr("hasten.store.deadline.StandingDeadline._ring", lambda _, __: None)
             patch.setattr(opened.store, "deadline_s", 1e6, raising=False)
             sql = getattr(opened.store, "_sql", None)
             if sql is not None:

@@ -26,7 +26,7 @@ import typer
 from hasten.cli.terminal import err, with_runtime
 from hasten.clock import current_clock
 from hasten.errors import HastenError, MissingExtra, SettingsError
-from hasten.serve.admission import is_loopback, refuse_open_bind
+from hasten.serve.admission import refuse_open_bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -76,8 +76,8 @@ def serve(
     settings = load_settings(**flags, workers=workers)
     shared = shared_through(settings)
     with only_server(settings.home):
-        if settings.workers > 1 or not is_loopback(settings.host):  # a worker would be replaced
-            with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
+        # Here, not in a worker: what cannot be opened ends the command with its own exit code.
+        with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
         port = free_port(settings.host, settings.port)
         answering = settings.model or "the simulated model, no key needed"
         ready = (

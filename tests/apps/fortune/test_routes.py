@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -10,6 +11,7 @@ import pytest
 
 from hasten.apps.fortune import app
 from hasten.apps.fortune.inputs import DEITY_IDS, SAMPLES
+from hasten.apps.fortune.temple import Temple
 from hasten.caller import Caller
 from hasten.serve import create_app
 from hasten.settings import Settings
@@ -19,6 +21,9 @@ from tests.serve.conftest import Client
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+QUICK = dataclasses.replace(app, resources=lambda model, **_: {"model": model, "temple": Temple()})
+"""A temple that answers at once: at this pace a busy machine would miss a soft deadline."""
 
 BASE = "/apps/fortune"
 ASK = f"{BASE}/api/v1/async-chat/ask-question"
@@ -30,7 +35,7 @@ def at_the_temple(tmp_path: Path) -> Callable[..., Any]:
 
     def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
         async def main() -> Any:
-            guard = create_app(Settings(home=tmp_path, speed=50.0), {"fortune": app})
+            guard = create_app(Settings(home=tmp_path, speed=50.0), {"fortune": QUICK})
             async with serving(guard) as url, aiohttp.ClientSession(url) as session:
                 client = Client(session, lambda: guard.app.state.runtime)
                 return await asyncio.wait_for(test(client), 30)
