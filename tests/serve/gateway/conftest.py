@@ -108,9 +108,12 @@ def through(tmp_path: Path) -> Callable[..., Any]:
 
     def run(test: Callable[[Door], Awaitable[Any]], **given: Any) -> Any:
         async def main() -> Any:
-            provider = given.pop("provider", None) or Provider()
+            provider, within_s = (
+                given.pop("provider", None) or Provider(),
+                given.pop("within_s", 30),
+            )
             async with door_to(tmp_path / "state", provider, **given) as door:
-                return await asyncio.wait_for(test(door), 30)
+                return await asyncio.wait_for(test(door), within_s)
 
         return asyncio.run(main())
 
