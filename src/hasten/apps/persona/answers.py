@@ -6,7 +6,7 @@ length: with structured output no schema stands in the prompt (persona plan 1).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,9 +20,8 @@ class _Answer(BaseModel):
 
 
 class JourneyStage(_Answer):
-    """One of the four stages of a journey."""
+    """One stage of a journey."""
 
-    stage: Literal["Awareness", "Consideration", "Decision", "Post-Purchase"]
     goal: str = Field(description=_about(14, "What they want to get done here"))
     touchpoints: str = Field(description=_about(14, "Where they meet us"))
     feeling: str = Field(description=_about(12, "What they feel and fear"))
@@ -32,7 +31,10 @@ class JourneyStage(_Answer):
 class CustomerJourney(_Answer):
     """Four stages from first notice to long after buying."""
 
-    stages: Annotated[tuple[JourneyStage, ...], Field(min_length=4, max_length=4)]
+    awareness: JourneyStage
+    consideration: JourneyStage
+    decision: JourneyStage
+    post_purchase: JourneyStage
 
 
 class JobToBeDone(_Answer):

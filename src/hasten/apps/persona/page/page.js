@@ -9,6 +9,12 @@ import { html, useEffect, useRef, useState } from "/console/dom.js";
 
 const HOME = "/apps/persona";
 const MOST = 5;
+const STAGES = {
+  awareness: "Awareness",
+  consideration: "Consideration",
+  decision: "Decision",
+  post_purchase: "Post-Purchase",
+};
 
 export default function Personas({ onError }) {
   const [personas, setPersonas] = useState([]);
@@ -45,12 +51,14 @@ export default function Personas({ onError }) {
         ${picked.size < 2 ? "Tick two to compare" : `Compare ${picked.size}`}
       </button>
     </nav>
-    <div class="sheets">
-      ${shown.ids.map((id) => {
-        const persona = personas.find((one) => one.persona_id === id);
-        return html`<${Sheet} persona=${persona} told=${shown.told[id] ?? {}}
-          failed=${shown.failed[id]} onOpen=${open} isAlone=${shown.ids.length === 1} />`;
-      })}
+    <div>
+      <div class="sheets">
+        ${shown.ids.map((id) => {
+          const persona = personas.find((one) => one.persona_id === id);
+          return html`<${Sheet} persona=${persona} told=${shown.told[id] ?? {}}
+            failed=${shown.failed[id]} onOpen=${open} isAlone=${shown.ids.length === 1} />`;
+        })}
+      </div>
       <p class="made" aria-live="polite">${madeIn(shown)}</p>
     </div>
   </div>`;
@@ -67,9 +75,9 @@ function Sheet({ persona, told, failed, onOpen, isAlone }) {
     <${Kpi} kpi=${told.kpi} />
     <${Part} title="Customer journey" value=${told.journey}>
       <ol class="journey">
-        ${told.journey?.stages.map(
-          (stage) => html`<li>
-            <h4>${stage.stage}</h4>
+        ${Object.entries(told.journey ?? {}).map(
+          ([name, stage]) => html`<li>
+            <h4>${STAGES[name]}</h4>
             <dl>
               <dt>Goal</dt><dd>${stage.goal}</dd>
               <dt>Where</dt><dd>${stage.touchpoints}</dd>
