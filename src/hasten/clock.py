@@ -4,6 +4,10 @@ Owns ``Clock`` and the context variable that carries the one in force. A run
 sets it for its tasks; models, stores, caches and recorders ask
 ``current_clock()``. A clock may run at a *speed*: at speed 4 a simulated call
 of 8 s takes 2 real seconds and is still recorded as 8 s.
+
+Only durations have a speed. What time it is, is the same for everybody at any
+speed: what one run stores, another reads on a clock of its own, and ages, expiry
+and dates must come out right between the two.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ ClockKind = Literal["real", "virtual"]
 class Clock:
     """The real clock, at ``speed`` times its pace. All times are seconds.
 
-    ``now()`` is seconds since the Unix epoch and ``monotonic()`` never goes
-    back; both advance ``speed`` seconds for each second on the wall.
+    ``now()`` is seconds since the Unix epoch, by the wall. ``monotonic()`` never goes
+    back and advances ``speed`` seconds for each second on the wall.
     """
 
     kind: ClockKind = "real"
@@ -34,7 +38,6 @@ class Clock:
             message = f"speed must be a number above 0, not {speed}"
             raise ValueError(message)
         self.speed = speed
-        self._epoch_s = time.time()
         self._origin_s = time.perf_counter()
 
     def monotonic(self) -> float:
@@ -42,10 +45,8 @@ class Clock:
         return (time.perf_counter() - self._origin_s) * self.speed
 
     def now(self) -> float:
-        """Return seconds since the Unix epoch; for timestamps and ages."""
-        if self.speed == 1.0:
-            return time.time()
-        return self._epoch_s + self.monotonic()
+        """Return seconds since the Unix epoch, whatever the speed; for timestamps and ages."""
+        return time.time()
 
     def loop_delay(self, seconds: float) -> float:
         """Return how long the event loop must wait for ``seconds`` of this clock to pass."""

@@ -243,9 +243,13 @@ class FreshnessRefused(HastenError):
 
 
 class NotCached(HastenError):
-    """The request takes stored answers only (``only-if-cached``), and there is none."""
+    """The request takes stored answers only (``only-if-cached``); ``reason``: why none will do."""
 
     code = "not_cached"
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StoredFailure(HastenError):

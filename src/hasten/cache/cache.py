@@ -25,7 +25,7 @@ from hasten.cache.look import CacheCall
 from hasten.cache.policy import PLAIN, CachePolicy, Directives
 from hasten.cache.reading import CacheReading
 from hasten.cache.request import answer_in_request, current_session
-from hasten.cache.trail import inherit, use_entry
+from hasten.cache.trail import add_cost, inherit, use_entry
 from hasten.cache.way import CacheWay
 from hasten.caller import current_caller
 from hasten.clock import current_clock
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from hasten.cache.explain import Explanation
     from hasten.cache.key import Key
+    from hasten.cache.trail import CacheTrail
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -96,7 +97,9 @@ class Cache(CacheWay):
         if policy.scope == "request":
             counters = self.stats.of(policy.use, "request")
             return await answer_in_request(key.digest, compute, counters)
-        call = CacheCall(key, lambda _: compute(), policy, directives, here)
+        return await self._answer(CacheCall(key, lambda _: compute(), policy, directives, here))
+
+    async def _answer(self, call: CacheCall) -> Answer:
         found = await self._find(call)
         if isinstance(found, Answer):
             return found
@@ -186,13 +189,29 @@ class Cache(CacheWay):
         found.update(zip(waits, await asyncio.gather(*waits.values()), strict=True))
         return [found[key.digest].value for key in keys]
 
-    async def put(self, key: Key, value: object, policy: CachePolicy) -> Answer:
-        """Store ``value`` as if it had just been computed; ``stored`` says whether it was."""
+    async def put(
+        self,
+        key: Key,
+        value: object,
+        policy: CachePolicy,
+        *,
+        made_of: Sequence[CacheTrail] = (),
+        cost_usd: float = 0.0,
+        took_s: float = 0.0,
+    ) -> Answer:
+        """Store ``value`` as if it had just been computed; ``stored`` says whether it was.
 
-        async def given() -> object:
+        It falls with what it was ``made_of``, and a hit saves what it cost and took.
+        """
+
+        async def given(_flight: CacheFlight) -> object:
+            for trail in made_of:
+                inherit(trail)
+            add_cost(cost_usd, took_s=took_s)
             return value
 
-        return await self.answer(key, given, policy, directives=Directives(no_cache=True))
+        asked = Directives(no_cache=True)
+        return await self._answer(CacheCall(key, given, policy, asked, is_given=True))
 
     async def invalidate(
         self,

@@ -42,7 +42,11 @@ class Provenance(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CacheEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """One stored value. Times are seconds since the Unix epoch on the cache's clock.
+    """One stored value. Times are seconds since the Unix epoch.
+
+    They are ``Clock.now()``, which has no speed: the run that reads an entry has
+    another clock than the one that made it. Only ``compute_s`` is a duration on the
+    clock of the run that made it.
 
     It is fresh until ``fresh_until_s`` (``None``: for ever), may be served stale
     while it is computed anew until ``revalidate_until_s``, and may stand in for

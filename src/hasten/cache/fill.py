@@ -149,7 +149,8 @@ class CacheFill:
             await self._cache.ledger.drop_lease(self.call.key.digest)
 
     async def _compute(self, here: OpenSpan) -> Answer:
-        self._cache.stats.of(self.call.policy.use, "").misses += 1
+        if not self.call.is_given:
+            self._cache.stats.of(self.call.policy.use, "").misses += 1
         self.flight.trail.begin(self._cache.ledger.view.epoch)
         began_s = self._clock.monotonic()
         try:

@@ -47,6 +47,9 @@ def said_of(call: CacheCall, answer: Answer) -> dict[str, Any]:
     """Return an answer as the attributes of the span of its call."""
     decision = answer.decision
     said: dict[str, Any] = {"use": call.policy.use, "tier": answer.tier}
+    if call.is_given:
+        said["result"] = "stored" if answer.entry is not None else "not stored"
+        return said if answer.entry is not None else {**said, "reason": answer.stored}
     if isinstance(decision, Miss):
         return {**said, "result": "miss", "reason": decision.reason, "stored": answer.stored}
     if isinstance(decision, Stale):

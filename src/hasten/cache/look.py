@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class CacheCall:
     """One call of the cache: what is asked for, how to compute it, under which rules.
 
-    ``here`` is the caller's own span for it, if there is one.
+    ``here`` is the caller's own span for it, if there is one. ``is_given``: the value is
+    there already and only to be stored, so it is neither looked for nor missed.
     """
 
     key: Key
@@ -39,6 +40,7 @@ class CacheCall:
     policy: CachePolicy
     directives: Directives
     here: OpenSpan | None = None
+    is_given: bool = False
 
 
 class CacheLook:

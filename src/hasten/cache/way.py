@@ -122,7 +122,7 @@ class CacheWay:
             return self._given(call, answer)
         if call.directives.only_if_cached:
             message = f"only-if-cached: {call.key.label}: {look.reason}"
-            raise NotCached(message)
+            raise NotCached(message, reason=look.reason)
         # Others were not idle while the tiers were asked.
         found = self._at_hand(call, is_joinable=is_joinable) if look.tiers else None
         if found is not None:

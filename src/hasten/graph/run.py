@@ -104,6 +104,9 @@ class Run:
         self._task = self._loop.create_task(
             self._main(), name=f"run {self.run_id}", context=self._context
         )
+        if self._rerun is not None:
+            rerun = self._rerun
+            self._task.add_done_callback(lambda _: rerun.release())
 
     @property
     def run_id(self) -> str:
@@ -178,10 +181,12 @@ class Run:
     async def _set_out(self) -> None:
         """Give a stored answer again, or start the first steps."""
         try:
-            stored = None if self._rerun is None else await self._rerun.find()
+            stored = None if self._rerun is None else await self._rerun.find(self._over)
         except NotCached as error:
             self._error = error
             self._finish("failed")
+            return
+        if self._over.done():
             return
         if stored is None:
             if self._fresh is not None:
@@ -376,7 +381,8 @@ class Run:
             and record.status == "complete"
             and not record.reuse.get("cached")
         ):
-            await self._rerun.keep(record, self._trails.values())
+            took_s = self.recorder.now() - record.started_s
+            await self._rerun.keep(record, took_s, self._trails.values())
         status: Any = {"complete": "ok"}.get(record.status, record.status)
         self.recorder.finish_span(self.recorder.root, status)
         record.ended_s = self.recorder.root.end_s

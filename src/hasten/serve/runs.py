@@ -165,6 +165,8 @@ def _timing(trace: Trace) -> dict[str, Any]:
 
 def _cache_status(record: RunRecord) -> str:
     """Return the field of RFC 9211 for a whole answer."""
+    if record.reuse.get("collapsed"):
+        return "hasten; fwd=miss; collapsed; detail=rerun"
     if record.reuse.get("cached"):
         return "hasten; hit; detail=rerun"
     return "hasten; fwd=miss; stored" if record.status == "complete" else "hasten; fwd=miss"
@@ -175,7 +177,10 @@ def _reuse(record: RunRecord) -> dict[str, Any]:
     reuse = record.reuse
     if reuse.get("cached"):
         at = datetime.fromtimestamp(reuse["cached_at_s"], UTC).isoformat()
-        return {**reuse, "cached_at": at, "why": "The same inputs as before: your earlier answer."}
+        why = "The same inputs as before: your earlier answer."
+        if reuse.get("collapsed"):
+            why = "The same inputs as a run of yours under way: its answer."
+        return {**reuse, "cached_at": at, "why": why}
     based = reuse.get("cached_components")
     why = "Personalised for you, based on similar profiles." if based else "Personalised for you."
     return {"cached": False, **reuse, "why": why}

@@ -54,7 +54,8 @@ class RunRecord(msgspec.Struct, kw_only=True):
     different ``clock``, ``speed`` or ``simulated`` are never averaged together.
     ``worker`` names the process it runs in or ended in. ``reuse`` says what of the
     answer was computed before, under these names: ``cached`` (a rerun: all of it),
-    ``cached_at_s``, ``source_run_id``, ``fresh_share`` (0 to 1, by characters),
+    ``cached_at_s``, ``source_run_id``, ``collapsed`` (that run was still under way when
+    this one began), ``fresh_share`` (0 to 1, by characters),
     ``cached_components`` and ``fresh_components`` (name to age in seconds).
     """
 

@@ -45,7 +45,8 @@ export const reusedShare = (use) =>
  */
 export function reuseOf({ reuse }) {
   if (reuse?.cached) {
-    const text = `The same inputs as before: the answer of ${moment(reuse.cached_at_s)}.`;
+    const as = reuse.collapsed ? "as a run under way" : "as before";
+    const text = `The same inputs ${as}: the answer of ${moment(reuse.cached_at_s)}.`;
     return { text, blocks: [] };
   }
   const old = blocksOf(reuse?.cached_components, (ageS) => `${age(ageS)} old`);
