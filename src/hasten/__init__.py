@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hasten.graph.run import Run
     from hasten.graph.step import Soft, Step, step, tool
     from hasten.model.base import Chunk, Model, Request, Response
+    from hasten.model.cached import ResponsePolicy
     from hasten.model.chain import ChainPolicy
     from hasten.model.limit import LimitPolicy
     from hasten.model.simulated import SimProfile
@@ -54,6 +55,7 @@ __all__ = [
     "Operation",
     "Request",
     "Response",
+    "ResponsePolicy",
     "Run",
     "RunEvent",
     "SimProfile",
@@ -90,6 +92,7 @@ _HOMES = {
     "Operation": "hasten.app",
     "Request": "hasten.model.base",
     "Response": "hasten.model.base",
+    "ResponsePolicy": "hasten.model.cached",
     "Run": "hasten.graph.run",
     "RunEvent": "hasten.trace.event",
     "SimProfile": "hasten.model.simulated",

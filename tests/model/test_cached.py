@@ -23,9 +23,9 @@ from hasten.testing.model import BrokenAnswer, FakeModel
 from tests.model.recording import recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from hasten.model.base import Model
+    from hasten.model.base import Chunk, Model
 
 ASK = Request.ask("What is a lease?", system="You are brief.", model="gpt-4o")
 ANSWER = Response(text="A lock with an end.", model="gpt-4o", usage=Usage(1_000_000, 100_000))
@@ -286,6 +286,32 @@ def test_a_sessions_answers_go_with_it() -> None:
             assert len(wire.requests) == 2
 
     virtual.run(main())
+
+
+def test_who_leaves_with_the_last_piece_leaves_the_answer_behind() -> None:
+    """It is stored although the stream itself has not ended yet."""
+
+    class Lingering(FakeModel):
+        async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+            """Answer, and end a second after the last piece."""
+            async for chunk in super().stream(request):
+                yield chunk
+            await current_clock().sleep(1.0)
+
+    wire = Lingering("one two")
+
+    async def main() -> None:
+        async with Cache() as cache:
+            model = CachedModel(wire, cache)
+            async with aclosing(model.stream(ASK)) as chunks:
+                async for chunk in chunks:
+                    if chunk.response is not None:
+                        break
+            await current_clock().sleep(2.0)
+            assert (await model.complete(ASK)).text == "one two"
+
+    virtual.run(main())
+    assert len(wire.requests) == 1
 
 
 def test_the_call_upstream_ends_when_nobody_listens() -> None:

@@ -131,6 +131,10 @@ class CacheFlight:
             self.answer.exception()  # what nobody waits for may fail unheard
         self._tell()
 
+    def let_end(self) -> None:
+        """Go on to the end though nobody waits: what is left is to store it."""
+        self.on_left = _stay
+
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()

@@ -35,6 +35,10 @@ class CacheReading:
         """Whether there was anything to read."""
         return bool(self._flight.pieces)
 
+    def let_end(self) -> None:
+        """Say that all was read but the end: who leaves now does not stop the computation."""
+        self._flight.let_end()
+
     async def pieces(self) -> AsyncGenerator[Any, None]:
         """Yield the pieces of the stream from its start; raises what it raised in the end."""
         async with aclosing(self._flight.read()) as pieces:

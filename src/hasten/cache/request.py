@@ -1,8 +1,8 @@
 """The request-scoped tier: what dies with the request, and the session it belongs to.
 
-Owns the context variables of one request. ``serve`` and ``graph/run`` open a
-request; outside of one, request-scoped values are computed each time. Values are
-kept as they are, not copied: they never leave the request.
+Owns the context variables of one request. ``graph/run`` makes each run one; outside
+of one, request-scoped values are computed each time. Values are kept as they are, not
+copied: they never leave the request.
 """
 
 from __future__ import annotations
@@ -75,6 +75,13 @@ def current_session() -> str:
     """Return the session of the request this task works for; empty if there is none."""
     request = _request.get()
     return "" if request is None else request.session
+
+
+def enter_request(session: str = "") -> CacheRequest:
+    """Make this task, and the tasks it starts, one request; whoever enters it closes it."""
+    request = CacheRequest(session)
+    _request.set(request)
+    return request
 
 
 @contextmanager

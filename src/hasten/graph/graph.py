@@ -37,6 +37,8 @@ class Graph:
     them, their values are no part of it, and one that fails degrades it.
     ``limits`` caps how many steps of a limit group run at once. ``deadline_s``
     bounds a run. ``freshness`` says how much of the answer must be made by the run.
+    ``session`` names the input that says which session a run is of: models' answers
+    made in it carry the tag ``session:<value>``.
 
     Raises ``GraphError`` for a duplicate or unknown name, a cycle, a type that
     does not fit, or a step that leads to no output or effect.
@@ -55,7 +57,8 @@ class Graph:
         limits: Mapping[str, int] | None = None,
         deadline_s: float | None = None,
         freshness: Freshness | None = None,
-    ) -> None:  # waiver: nine keywords are a graph's declaration; all but one have defaults
+        session: str = "",
+    ) -> None:  # waiver: ten keywords are a graph's declaration; all but one have defaults
         self.name = name
         self.inputs = inputs
         self.outputs = tuple(outputs)
@@ -65,6 +68,7 @@ class Graph:
         self.limits = dict(limits or {})
         self.deadline_s = deadline_s
         self.freshness = freshness
+        self.session = session
         self.steps = checked(self, steps)
         self.position = {step.name: place for place, step in enumerate(self.steps)}
         self.nodes = tuple(self._node(step) for step in self.steps)
@@ -73,6 +77,9 @@ class Graph:
         self.after = tuple(self._after(step) for step in self.steps)
         if freshness is not None:
             freshness.check(self)
+        if session and session not in inputs.model_fields:
+            message = f"graph {name!r}: its session {session!r} is none of its inputs"
+            raise GraphError(message)
 
     def __repr__(self) -> str:
         return f"<graph {self.name}: {len(self.steps)} steps>"

@@ -17,6 +17,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
 from hasten.cache.cached import current_cache, set_cache
+from hasten.cache.request import enter_request
 from hasten.cache.trail import CacheTrail, current_trail, set_trail
 from hasten.caller import set_caller
 from hasten.clock import current_clock, set_clock
@@ -86,6 +87,7 @@ class Run:
         self._over: asyncio.Future[Reason] = self._loop.create_future()
         self._wake_s = inf
         self._outer_trail = current_trail()
+        self._session = str(getattr(inputs, graph.session)) if graph.session else ""
         self._is_reusing = bool(options.cache or current_cache() or self._outer_trail)
         self._context = contextvars.copy_context()
         self._context.run(self._enter)
@@ -151,6 +153,7 @@ class Run:
         set_clock(self.clock)
         set_caller(self.options.caller)
         enter_run(self.recorder)
+        self._request = enter_request(self._session)
         if self.options.cache is not None:
             set_cache(self.options.cache, self.options.made_by)
 
@@ -175,6 +178,7 @@ class Run:
         try:
             await self._stop_tasks()
         finally:
+            self._request.close()
             await self._end(reason)
         return self._outcome()
 

@@ -156,6 +156,8 @@ class CachedModel(OuterModel):
         if isinstance(found, CacheReading):
             async with aclosing(found.pieces()) as pieces:
                 async for piece in pieces:
+                    if piece.response is not None:
+                        found.let_end()  # a stream is stored on its terminal event
                     if piece.response is None or found.is_mine:
                         yield piece
             answer = None if found.is_mine and found.has_pieces else found.answer
