@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hasten.graph.graph import Graph
     from hasten.graph.run import Run
     from hasten.graph.step import Soft, Step, step, tool
+    from hasten.jobs.cron import Cron
     from hasten.model.base import Chunk, Model, Request, Response
     from hasten.model.cached import ResponsePolicy
     from hasten.model.chain import ChainPolicy
@@ -46,6 +47,7 @@ __all__ = [
     "Chunk",
     "Client",
     "Clock",
+    "Cron",
     "Experiment",
     "Freshness",
     "Graph",
@@ -83,6 +85,7 @@ _HOMES = {
     "Chunk": "hasten.model.base",
     "Client": "hasten.client",
     "Clock": "hasten.clock",
+    "Cron": "hasten.jobs.cron",
     "Experiment": "hasten.quality.experiment",
     "Freshness": "hasten.graph.freshness",
     "Graph": "hasten.graph.graph",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from hasten.cache.policy import CachePolicy
     from hasten.graph.graph import Graph
+    from hasten.jobs.cron import Cron
     from hasten.model.base import Model
     from hasten.model.simulated import SimProfile
     from hasten.quality.experiment import Experiment
@@ -106,6 +107,7 @@ class App:
     ``hasten check`` makes. ``load`` returns one request of a load test (method, path,
     JSON body), given the profile's name and what to draw from; by default a sample
     of one of its operations is run. ``alerts`` are the rules over its recent runs.
+    ``cron`` are the jobs it wants done at set times.
     """
 
     name: str
@@ -133,10 +135,12 @@ class App:
     targets: tuple[Target, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     alerts: tuple[AlertRule, ...] = (UNPARSED,)
+    cron: tuple[Cron, ...] = ()
     load: Callable[[str, Random], tuple[str, str, Mapping[str, Any] | None]] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``SettingsError`` for a manifest that cannot be put to work."""
+        self._check_cron()
         if self.tables is None:
             return
         if self.migrations is None:
@@ -167,7 +171,7 @@ class App:
             raise NotFound(message)
         what = self.operations[name]
         own = {one.name: getattr(what, one.name) for one in dataclasses.fields(what)}
-        return dataclasses.replace(self, name=f"{self.name}.{name}", operations={}, **own)
+        return dataclasses.replace(self, name=f"{self.name}.{name}", operations={}, cron=(), **own)
 
     def given(
         self, model: Model, tables: Tables | None, *, is_simulated: bool
@@ -194,6 +198,15 @@ class App:
         if self.seed is not None:
             await self.seed(tables)
         return tables
+
+    def _check_cron(self) -> None:
+        names = [one.name for one in self.cron]
+        if len(set(names)) < len(names):
+            self._refuse(f"has two crons of one name: {names}")
+        for one in self.cron:
+            if one.operation and one.operation not in self.operations:
+                known = ", ".join(self.operations) or "none"
+                self._refuse(f"has no operation {one.operation!r} for cron {one.name!r}; {known}")
 
     def _refuse(self, why: str) -> None:
         message = f"app {self.name!r} {why}"

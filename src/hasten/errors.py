@@ -29,6 +29,7 @@ Owns the tree and what each error carries; leaves the HTTP status to
     ├── StoreError                 .store
     │   └── StoreUnavailable       gone, slow or frozen                           retryable
     ├── ServerUnavailable          a Hasten server that Client asks is gone       retryable
+    ├── BudgetSpent                    what nobody waits for has cost enough for today
     ├── FreshnessRefused           too little of an answer could be made anew   retryable
     ├── NotCached                  only-if-cached, and nothing is
     ├── StoredFailure              .original; an error that a cache policy keeps for a while
@@ -233,6 +234,12 @@ class ServerUnavailable(HastenError):
 
     code = "server_unavailable"
     retryable = True
+
+
+class BudgetSpent(HastenError):
+    """What is done while nobody waits has cost as much as it may in a day."""
+
+    code = "budget_spent"
 
 
 class FreshnessRefused(HastenError):

@@ -197,6 +197,11 @@ class Settings(BaseSettings):
         ge=0,
         description="How long a stopping worker lets its jobs end before giving them back.",
     )
+    warm_usd_a_day: float = Field(
+        1.0,
+        ge=0,
+        description="What cron's jobs and those for changed data may cost in 24 hours together.",
+    )
     retention_days: float = Field(30.0, gt=0, description="Runs older than this are dropped.")
     max_disk_bytes: int = Field(
         1 << 30, ge=1 << 20, description="Runs are dropped, oldest first, above this size."

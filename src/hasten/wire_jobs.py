@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from hasten.app import pick_app
 from hasten.clock import current_clock
+from hasten.errors import BudgetSpent
 from hasten.graph.durable import RunAttempt
 from hasten.graph.outcome import new_run_id
 from hasten.jobs.job import ATTEMPTS, NORMAL, JobOrigin, JobRecord, JobRequest, again_s
 from hasten.jobs.worker import JobWorker, WorkerPolicy
 from hasten.trace.event import RunRecord
+from hasten.wire_cron import RuntimeCron
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +30,16 @@ if TYPE_CHECKING:
     from hasten.wire import Runtime
 
 
+DAY_S = 86_400.0
+
+
 class RuntimeJobs:
     """The jobs of a runtime: ``submit`` them anywhere, do them where ``work`` was called."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.queue = runtime.queue
         self.worker: JobWorker | None = None
+        self.cron = RuntimeCron(runtime, self.submit)
         self._runtime = runtime
         self._draining: asyncio.Task[None] | None = None
 
@@ -103,6 +109,7 @@ class RuntimeJobs:
         )
         self.worker = JobWorker(self.queue, self._perform, policy, self._runtime.bury)
         self.worker.start()
+        self.cron.start()
         return self.worker
 
     def stop(self) -> None:
@@ -113,12 +120,15 @@ class RuntimeJobs:
 
     async def drain(self) -> None:
         """Let jobs end for a while, give back the rest."""
+        await self.cron.close()
         self.stop()
         if self._draining is not None:
             await self._draining
 
     async def _perform(self, job: JobRecord, sink: JobSink, steps: JobSteps) -> None:
         """Execute one attempt at a job's run, to its end."""
+        if job.origin != "api":
+            await self._check_budget()
         app = pick_app(self._runtime.apps, job.app)
         inputs = app.graph(job.mode).parse(job.inputs)
         options = await self._runtime.options(
@@ -136,6 +146,19 @@ class RuntimeJobs:
             run.cancel()
             await run.outcome()
             raise
+
+    async def _check_budget(self) -> None:
+        """Raise ``BudgetSpent`` when a day's jobs that nobody asked for have cost enough."""
+        settings = self._runtime.settings
+        if settings.is_simulated:
+            return
+        spent_usd = await self.queue.spent_usd(self.queue.clock.now() - DAY_S)
+        if spent_usd >= settings.warm_usd_a_day:
+            message = (
+                f"cron and changed data have cost ${spent_usd:.2f} in a day, and may cost "
+                f"${settings.warm_usd_a_day:g} (warm_usd_a_day)"
+            )
+            raise BudgetSpent(message)
 
 
 def _again_s(job: JobRecord, error: HastenError) -> float | None:

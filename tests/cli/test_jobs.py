@@ -29,6 +29,17 @@ def test_a_worker_does_what_is_submitted(tmp_path: Path, hasten: Callable[..., S
     assert job["job_id"][:12] in hasten("jobs", "list").out
 
 
+def test_what_is_done_at_set_times_is_listed(hasten: Callable[..., Said]) -> None:
+    """Each with its expression and when it is due next."""
+    (line,) = hasten("jobs", "cron", "--json").json
+    assert (line["name"], line["app"], line["at"]) == (
+        "persona.nightly-details",
+        "persona",
+        "0 3 * * *",
+    )
+    assert "03:00" in hasten("jobs", "cron").out
+
+
 def test_cancelled_and_retried(hasten: Callable[..., Said]) -> None:
     """A job that waits is cancelled, and queued again when asked; nothing else is."""
     job = hasten("jobs", "submit", "--json").json

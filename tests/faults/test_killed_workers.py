@@ -16,6 +16,7 @@ import pytest
 
 from hasten.caller import LOCAL
 from hasten.jobs.job import JobFilter
+from hasten.jobs.table import TakeLimits
 from hasten.settings import Settings
 from hasten.store.sql.schema import events
 from hasten.wire import Runtime
@@ -194,3 +195,43 @@ def test_three_kills(tmp_path: Path) -> None:
 def test_two_hundred_kills(tmp_path: Path) -> None:
     """Two hundred, at moments drawn from a seed."""
     check(asyncio.run(kill_in_mid_job(tmp_path / "state", 200, seed=200)), 200)
+
+
+def test_an_attempt_that_died_after_its_answer_was_kept(tmp_path: Path) -> None:
+    """The next one ends the run without showing the answer again, from the cache or anew."""
+
+    async def main() -> None:
+        settings = Settings(home=tmp_path, speed=500.0)
+        runtime = await Runtime.open(settings, {"toy": toy_app()})
+        jobs = RuntimeJobs(runtime)
+        job = await jobs.submit("toy", {"topic": "tea"}, LOCAL)
+        await die_before_the_end(runtime)
+        await runtime.queue.bury(runtime.queue.worker)
+        jobs.work()
+        (ended,) = await all_over(runtime, [job.job_id])
+        shown = await endings(runtime, [job.run_id])
+        run = await runtime.sink.run(job.run_id)
+        await jobs.drain()
+        await runtime.close()
+        assert (ended.attempt, ended.interruptions, shown) == (2, 1, Counter({1: 2}))
+        assert (run.status, run.reuse.get("cached")) == ("complete", None)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+async def die_before_the_end(runtime: Runtime) -> None:
+    """Make an attempt whose process dies once its answer is in the cache, before it ends."""
+    jobs = RuntimeJobs(runtime)
+    (job,) = (await runtime.queue.take(TakeLimits(jobs=1, lease_s=60))).jobs
+    sink, steps = await runtime.queue.attempt(job)
+    append = sink.append
+
+    async def append_but_the_end(told: Sequence[Any]) -> None:
+        left = [event for event in told if event.type != "run.finished"]
+        if left:
+            await append(left)
+        if len(left) < len(told):
+            sink.abandon()
+
+    sink.append = append_but_the_end  # type: ignore[method-assign]
+    await jobs._perform(job, sink, steps)

@@ -6,6 +6,7 @@ server or worker is there to do them.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,7 @@ def add(command: typer.Typer, what: str) -> None:
         (cancel, "Cancel a job that waits or runs."),
         (retry, "Queue a dead or cancelled job again; it goes on from its finished steps."),
         (dead, "List the jobs that failed as often as they may."),
+        (cron, "List what is done at set times, the next one first."),
     ):
         jobs.command("list" if verb is list_jobs else verb.__name__, help=help_)(verb)
     command.add_typer(jobs, name="jobs")
@@ -110,6 +112,26 @@ def dead(
 ) -> None:
     """List dead jobs with what went wrong."""
     _list(JobFilter(status="dead", limit=limit), as_json=as_json)
+
+
+def cron(as_json: AsJson = False) -> None:
+    """List crons."""
+
+    async def work(runtime: Runtime) -> list[dict[str, Any]]:
+        return RuntimeJobs(runtime).cron.upcoming()
+
+    lines = with_runtime(work)
+    if as_json:
+        write_json(lines)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("cron", "app", "at (UTC)", "next", "when these tags change"):
+        table.add_column(heading, no_wrap=True)
+    for line in lines:
+        due = datetime.fromtimestamp(line["due_s"], UTC)
+        tags = " ".join(line["tags"])
+        table.add_row(line["name"], line["app"], line["at"], f"{due:%Y-%m-%d %H:%M}", tags)
+    out.print(table)
 
 
 def show(job_id: JobId, as_json: AsJson = False) -> None:

@@ -47,6 +47,11 @@ class RunAttempt:
     earlier: Sequence[RunEvent] = ()
     again_s: Callable[[HastenError], float | None] = lambda _error: None
 
+    @property
+    def has_told(self) -> bool:
+        """Whether an earlier attempt has shown any of the answer."""
+        return any(event.type == "output" for event in self.earlier)
+
     def resume(self, recorder: Recorder, steps: Sequence[Step[..., Any]]) -> None:
         """Let ``recorder`` go on after what was told, and take back text nobody will finish."""
         recorder.resume(self.earlier)

@@ -74,12 +74,18 @@ class Rerun:
 
     @classmethod
     def of(cls, record: RunRecord, options: RunOptions) -> Rerun | None:
-        """Return where the whole answer of ``record`` is kept, if it may be reused at all."""
+        """Return where the whole answer of ``record`` is kept, if it may be reused at all.
+
+        A run that has told of outputs before its process died goes on from its own steps: the
+        stored answer, which may be another run's or its own, would tell of them again.
+        """
         if options.cache is None or options.rerun is None:
             return None
         what = {"app": record.app, "graph": record.graph, "inputs": record.inputs}
         key = options.cache.key(options.rerun, **what)
-        asked = replace(options.directives, no_cache=True) if options.anew else options.directives
+        asked = options.directives
+        if options.anew or (options.attempt is not None and options.attempt.has_told):
+            asked = replace(asked, no_cache=True)
         return cls(options.cache, options.rerun, key, asked)
 
     async def find(self, over: asyncio.Future[Any]) -> StoredAnswer | None:

@@ -170,6 +170,10 @@ class JobQueue:
         """Return how many jobs there are in each state that has any."""
         return await self.store.read(table.count)
 
+    async def spent_usd(self, since_s: float) -> float:
+        """Return what jobs that no caller asked for have cost since then."""
+        return await self.store.read(partial(table.spent_usd, since_s=since_s))
+
     async def erase(self, tenant: str, user: str) -> int:
         """Delete the jobs of one person, those under way too; return how many."""
         return await self._change(partial(table.erase, tenant=tenant, user=user), LOST)

@@ -321,6 +321,15 @@ def count(connection: Connection) -> dict[str, int]:
     return {status: number for status, number in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
+def spent_usd(connection: Connection, since_s: float) -> float:
+    """Return what the runs of cron's jobs, and of those for changed data, have cost since then."""
+    spent = select(func.coalesce(func.sum(runs.c.cost_usd), 0.0)).join(
+        jobs, jobs.c.run_id == runs.c.run_id
+    )
+    ours = (runs.c.started_s >= since_s) & (jobs.c.origin != "api")
+    return float(connection.execute(spent.where(ours)).scalar_one())
+
+
 def has_work(connection: Connection, now_s: float) -> bool:
     """Whether there is a job to take, or one whose lease is over."""
     is_due = (jobs.c.status == "queued") & (jobs.c.due_s <= now_s)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from hasten.errors import RunCancelled, RunLost, StoreError
+from hasten.errors import HastenError, RunCancelled, RunLost, StoreError
 from hasten.jobs.table import TakeLimits
 from hasten.trace.recorder import describe
 
@@ -173,7 +173,8 @@ class JobWorker:
         except (RunLost, RunCancelled) as error:  # another's, or to be given back
             _log.info("job %s ends here: %s", job.job_id, error)
         except Exception as error:  # noqa: BLE001 - else it would begin again and again
-            _log.exception("job %s cannot be run", job.job_id)
+            is_known = isinstance(error, HastenError)
+            _log.error("job %s cannot be run: %s", job.job_id, error, exc_info=not is_known)
             with suppress(StoreError, RunLost):
                 await self.queue.give_up(job, describe(error))
         finally:

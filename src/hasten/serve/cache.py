@@ -29,6 +29,7 @@ from hasten.cache.shown import (
 from hasten.caller import Caller
 from hasten.errors import Forbidden, InvalidInput
 from hasten.serve.auth import ActingOf, AdminOf, RuntimeOf
+from hasten.serve.jobs import JobsOf
 from hasten.store.base import NOTES_KEPT
 from hasten.wire import Runtime
 
@@ -173,8 +174,10 @@ async def audit_trail(
 
 
 @router.post("/api/events/data-changed")
-async def data_changed(asked: DataChanged, runtime: RuntimeOf, admin: AdminOf) -> dict[str, Any]:
-    """Drop what was made from data that has changed since: by its tags and fields."""
+async def data_changed(
+    asked: DataChanged, runtime: RuntimeOf, jobs: JobsOf, admin: AdminOf
+) -> dict[str, Any]:
+    """Drop what was made from changed data, by its tags and fields; make declared parts anew."""
     selectors = [CacheSelector("tag", (tag,)) for tag in asked.tags]
     selectors += [
         CacheSelector("field", (name, text_of(one))) for name, one in asked.fields.items()
@@ -184,7 +187,12 @@ async def data_changed(asked: DataChanged, runtime: RuntimeOf, admin: AdminOf) -
         raise InvalidInput(message, field="fields", allowed=("fields", "tags"))
     why = f"data changed: {asked.source}"
     done = [await runtime.cache.invalidate(one, why=why) for one in selectors]
-    return {"by": admin.user, "invalidated": [_shown(one, is_dry_run=False) for one in done]}
+    warmed = await jobs.cron.data_changed(asked.tags, admin.tenant, max(one.epoch for one in done))
+    return {
+        "by": admin.user,
+        "invalidated": [_shown(one, is_dry_run=False) for one in done],
+        "jobs": [job.job_id for job in warmed],
+    }
 
 
 @router.delete("/api/people/{user}")

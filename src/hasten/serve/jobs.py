@@ -120,6 +120,12 @@ async def retry_job(job_id: str, jobs: JobsOf, caller: CallerOf) -> dict[str, An
     return shown(await jobs.retry(job_id, caller), whole=False)
 
 
+@router.get("/api/cron")
+async def list_crons(jobs: JobsOf, _caller: CallerOf) -> dict[str, Any]:
+    """Return what applications want done at set times, the next one due first."""
+    return {"cron": jobs.cron.upcoming()}
+
+
 def of_caller(caller: Caller, **which: Any) -> JobFilter:
     """Return a filter that a caller's own jobs pass; an admin's tenant's."""
     user = None if caller.role == "admin" else caller.user

@@ -41,6 +41,7 @@ STATUS: Mapping[type[errors.HastenError], int] = {
     errors.ServerUnavailable: 503,
     errors.StoreError: 503,
     errors.StoredFailure: 502,
+    errors.BudgetSpent: 503,
     errors.FreshnessRefused: 503,
     errors.HastenError: 500,
 }

@@ -84,3 +84,24 @@ def test_what_is_wrong_is_refused_by_name(at_the_board: Callable[..., Any]) -> N
         assert len((await client.call("GET", BASE, headers=headers)).json) == 20
 
     at_the_board(main)
+
+
+def test_every_persona_is_made_when_its_data_changes(at_the_board: Callable[..., Any]) -> None:
+    """As at night: a job each, of low priority, samples and copies; they are shown at once then."""
+
+    async def main(client: Client) -> None:
+        (cron,) = (await client.call("GET", "/api/cron")).json["cron"]
+        assert (cron["name"], cron["at"]) == ("persona.nightly-details", "0 3 * * *")
+        own = (await client.call("POST", f"{BASE}/p01/copy", {})).json
+        said = {"source": "crm", "tags": ["persona-details"]}
+        jobs = (await client.call("POST", "/api/events/data-changed", said)).json["jobs"]
+        assert len(jobs) == 21
+        for job_id in jobs:
+            job = (await client.call("GET", f"/api/jobs/{job_id}")).json
+            assert (await client.call("GET", f"/api/runs/{job['run_id']}/events")).status == 200
+        told = (await client.call("POST", f"{BASE}/{own['persona_id']}/details", {})).json
+        assert (await client.call("GET", told["events"])).status == 200
+        run = (await client.call("GET", f"/api/runs/{told['run_id']}")).json
+        assert (run["status"], run["llm_calls"]) == ("complete", 0)
+
+    at_the_board(main)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasten import App, Operation
+from hasten import App, Cron, Operation
 from hasten.apps.persona import compare
 from hasten.apps.persona.baseline import GRAPH as BASELINE
-from hasten.apps.persona.board import seed
+from hasten.apps.persona.board import seed, whose_personas
 from hasten.apps.persona.details import GRAPH as HASTEN
 from hasten.apps.persona.events import PersonaLog
 from hasten.apps.persona.inputs import COMPARE_SAMPLES, SAMPLES, CompareInputs, DetailsInputs
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
-    from hasten import Model, Tables
+    from hasten import Caller, Model, Tables
 
 HERE = Path(__file__).parent
 
@@ -37,6 +37,12 @@ def resources(model: Model, *, is_simulated: bool, tables: Tables) -> Mapping[st
         "sources": Sources(LATENCY_S if is_simulated else None),
         "tables": tables,
     }
+
+
+async def every_persona(tables: Tables) -> list[tuple[Caller, Mapping[str, Any]]]:
+    """Return inputs for the details of every persona."""
+    found = await whose_personas(tables)
+    return [(caller, {"persona_id": persona_id}) for caller, persona_id in found]
 
 
 def routes() -> APIRouter:
@@ -91,4 +97,12 @@ app = App(
     page=HERE / "page",
     log=PersonaLog(),
     targets=TARGETS,
+    cron=(
+        Cron(
+            name="nightly-details",
+            at="0 3 * * *",
+            inputs=every_persona,
+            tags=("persona-details", "kpi"),
+        ),
+    ),
 )

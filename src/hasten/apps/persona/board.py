@@ -10,17 +10,14 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 
-from hasten import Tables, current_caller, current_clock
+from hasten import Caller, Tables, current_caller, current_clock
 from hasten.apps.persona.answers import Demographics
 from hasten.apps.persona.tables import personas, projects, responses
-
-if TYPE_CHECKING:
-    from hasten import Caller
 
 RESPONSES = 20
 """How many interview answers there are of a sample persona."""
@@ -83,6 +80,22 @@ async def list_personas(tables: Tables) -> list[Persona]:
     order = (personas.c.project_id, personas.c.persona_id)
     rows = await tables.rows(sa.select(personas).where(_seen_by()).order_by(*order))
     return [Persona.model_validate(row) for row in rows]
+
+
+async def whose_personas(tables: Tables) -> list[tuple[Caller, str]]:
+    """Return the ids of all personas, each with a caller of every tenant that may see it.
+
+    The samples are everybody's who has a persona; as long as nobody has, the local user's.
+    """
+    rows = await tables.rows(sa.select(personas).order_by(personas.c.updated_at_s.desc()))
+    users = {row["tenant"]: row["user"] for row in rows if row["tenant"]}
+    callers = [Caller(tenant, user) for tenant, user in users.items()] or [Caller("local", "local")]
+    return [
+        (caller, row["persona_id"])
+        for caller in callers
+        for row in rows
+        if row["tenant"] in ("", caller.tenant)
+    ]
 
 
 async def responses_of(tables: Tables, persona_id: str, limit: int) -> tuple[str, ...]:
@@ -169,7 +182,7 @@ def _seen_by() -> sa.ColumnElement[bool]:
 
 
 def _owner() -> dict[str, str]:
-    caller: Caller = current_caller()
+    caller = current_caller()
     return {"tenant": caller.tenant, "user": caller.user}
 
 

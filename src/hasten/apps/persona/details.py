@@ -36,10 +36,12 @@ def kept(use: str) -> CachePolicy:
     """Return how an answer made from a persona is kept (persona plan 5).
 
     What the persona said in interviews is of its version, too: a new answer raises it.
+    What was made at night is shown at once the day after, and made anew meanwhile.
     """
     return CachePolicy(
         use=use,
         ttl_s=HOUR_S,
+        stale_while_revalidate_s=DAY_S,
         fields=("persona",),
         ignore=("model", "sources", "tables"),
         tags=("persona-details",),

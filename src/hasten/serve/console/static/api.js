@@ -52,6 +52,7 @@ export const listResults = (app) =>
   json(`/api/results?limit=20&app=${encodeURIComponent(app)}`);
 export const health = () => json("/health");
 
+export const listCrons = () => json("/api/cron");
 export const listJobs = (which) => json(`/api/jobs?${new URLSearchParams(which)}`);
 export const cancelJob = (jobId) => json(`/api/jobs/${jobId}/cancel`, { method: "POST" });
 export const retryJob = (jobId) => json(`/api/jobs/${jobId}/retry`, { method: "POST" });

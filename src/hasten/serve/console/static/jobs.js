@@ -1,7 +1,7 @@
 /** Jobs: what waits, runs and is over; cancel one, retry a dead one, see its run. */
 
 import { html, useCallback, useEffect, useState } from "./dom.js";
-import { cancelJob, listJobs, retryJob } from "./api.js";
+import { cancelJob, listCrons, listJobs, retryJob } from "./api.js";
 import { moment, number, seconds } from "./format.js";
 
 const STATES = ["queued", "running", "done", "cancelled", "dead"];
@@ -13,11 +13,15 @@ const isAgain = (job) => job.status === "dead" || job.status === "cancelled";
 /** `onOpen` shows a job's run; `onError` hears what the server refuses. */
 export function JobsPage({ onOpen, onError }) {
   const [jobs, setJobs] = useState([]);
+  const [crons, setCrons] = useState([]);
   const [status, setStatus] = useState("");
   const load = useCallback(() => {
     listJobs(status ? { status } : {}).then((found) => setJobs(found.jobs), onError);
   }, [status]);
   useEffect(load, [load]);
+  useEffect(() => {
+    listCrons().then((found) => setCrons(found.cron), onError);
+  }, []);
   useEffect(() => {
     if (!jobs.some(isOpen)) return undefined;
     const timer = setTimeout(load, LOOK_MS);
@@ -45,8 +49,23 @@ export function JobsPage({ onOpen, onError }) {
           onCancel=${act(cancelJob)}
           onRetry=${act(retryJob)}
         />
+        <${Crons} crons=${crons} />
       </section>
     </div>
+  `;
+}
+
+function Crons({ crons }) {
+  if (!crons.length) return null;
+  return html`
+    <h3>At set times</h3>
+    <ul class="quiet">
+      ${crons.map(
+        (cron) => html`<li key=${cron.name}>
+          <code>${cron.name}</code> next ${moment(cron.due_s)} (<code>${cron.at}</code>, UTC)
+        </li>`,
+      )}
+    </ul>
   `;
 }
 
