@@ -6,20 +6,28 @@ its tables, routes and page.
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasten import App, CachePolicy, ChainPolicy, LimitPolicy
+from hasten import App, CachePolicy, ChainPolicy, LimitPolicy, Operation
+from hasten.apps.consultant import chat, forecast, monitors
 from hasten.apps.consultant.baseline import GRAPH as BASELINE
+from hasten.apps.consultant.edgar import EdgarSource
 from hasten.apps.consultant.hasten import GRAPH as HASTEN
 from hasten.apps.consultant.inputs import SAMPLES, AnalyzeInputs
-from hasten.apps.consultant.sources import LATENCY_S, SampleSource
+from hasten.apps.consultant.sources import DAY_S, LATENCY_S, EitherSource, SampleSource
+from hasten.apps.consultant.tables import QUERIES, metadata
 from hasten.apps.consultant.targets import PROFILE, TARGETS
-from hasten.apps.consultant.tools import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fastapi import APIRouter
+
     from hasten import Model
+
+HERE = Path(__file__).parent
 
 RERUN = CachePolicy(use="analysis", ttl_s=DAY_S, scope="user", is_kept=True, tags=("analysis",))
 """A whole analysis lives a day (plan: L3), since what is heard of a company changes."""
@@ -27,7 +35,15 @@ RERUN = CachePolicy(use="analysis", ttl_s=DAY_S, scope="user", is_kept=True, tag
 
 def resources(model: Model, *, is_simulated: bool, **_given: Any) -> Mapping[str, Any]:
     """Return what the graphs take besides inputs; only a simulated run has simulated waits."""
-    return {"model": model, "source": SampleSource(LATENCY_S if is_simulated else None)}
+    sample = SampleSource(LATENCY_S if is_simulated else None)
+    return {"model": model, "source": EitherSource(sample, EdgarSource())}
+
+
+def routes() -> APIRouter:
+    """Return the routes; they need the web framework, which graphs do not."""
+    from hasten.apps.consultant.routes import router
+
+    return router
 
 
 app = App(
@@ -43,11 +59,50 @@ app = App(
         "financial": "Financials",
         "frameworks": "Frameworks",
         "synthesis": "Synthesis",
+        "db_write": "Keeping",
     },
     samples=SAMPLES,
     profile=PROFILE,
     chain=ChainPolicy(limit=LimitPolicy()),
     resources=resources,
     rerun=RERUN,
+    operations={
+        "chat": Operation(
+            title="Talk about an analysis",
+            about="Answers questions from an analysis, remembers the talk, cites what it read.",
+            inputs=chat.ChatInputs,
+            graphs=chat.GRAPHS,
+            phases={"storage": "Loading", "reply": "Answering"},
+            samples=chat.SAMPLES,
+            rerun=None,  # the same words are another question later in a talk
+        ),
+        "forecast": Operation(
+            title="Forecast",
+            about="A figure some years ahead: intervals by statistics, scenarios in words.",
+            inputs=forecast.ForecastInputs,
+            graphs=forecast.GRAPHS,
+            phases={
+                "company": "Company",
+                "financial": "Figures",
+                "projection": "Projection",
+                "scenarios": "Scenarios",
+            },
+            samples=forecast.SAMPLES,
+            rerun=dataclasses.replace(RERUN, use="forecast"),
+        ),
+        "check": Operation(
+            title="Check monitors",
+            about="Looks at the companies that are due and raises alerts for what moved.",
+            inputs=monitors.CheckInputs,
+            graphs={"baseline": monitors.GRAPH, "hasten": monitors.GRAPH},
+            phases={"storage": "Finding what is due", "check": "Looking"},
+            samples={"due": {}},
+            rerun=None,
+        ),
+    },
+    tables=metadata,
+    migrations=HERE / "migrations",
+    queries=QUERIES,
+    routes=routes,
     targets=TARGETS,
 )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hasten import Graph, HastenError, Model, step
+from hasten import Graph, HastenError, Model, Tables, step
 from hasten.apps.consultant import tools
+from hasten.apps.consultant.archive import analysis_id
 from hasten.apps.consultant.chapters import (
     FINANCIAL,
     FRAMEWORK_CHAPTERS,
@@ -34,7 +35,7 @@ CALL_TIMEOUT_S = 60.0
 async def research(model: Model, source: CompanySource, company: str, profile: Company) -> Findings:
     """Say what the company is and what happens to it."""
     news = await tools.news(source, company)
-    return await _answer(model, RESEARCH, own_facts(profile, news))
+    return await answer_chapter(model, RESEARCH, own_facts(profile, news))
 
 
 @step(phase="market", label="Sizing up the market", timeout_s=CALL_TIMEOUT_S)
@@ -46,7 +47,7 @@ async def market(
 ) -> Findings:
     """Say what the market is."""
     industry = await tools.industry(source, industry_id)
-    return await _answer(model, MARKET, shared_facts(industry))
+    return await answer_chapter(model, MARKET, shared_facts(industry))
 
 
 @step(phase="financial", label="Reading the figures", timeout_s=CALL_TIMEOUT_S)
@@ -59,7 +60,9 @@ async def financial(
     """Say what the figures say."""
     filings = await tools.filings(source, profile.id)
     benchmarks = await tools.benchmarks(source, profile.industry)
-    return await _answer(model, FINANCIAL, own_facts(profile) | money_facts(filings, benchmarks))
+    return await answer_chapter(
+        model, FINANCIAL, own_facts(profile) | money_facts(filings, benchmarks)
+    )
 
 
 @step(phase="frameworks", label="Applying the frameworks")
@@ -77,7 +80,8 @@ async def views(
     facts = own_facts(profile) | {"Case": cases}
     agents = (research, market, financial)
     return {
-        name: await _answer(model, FRAMEWORK_CHAPTERS[name], facts, *agents) for name in frameworks
+        name: await answer_chapter(model, FRAMEWORK_CHAPTERS[name], facts, *agents)
+        for name in frameworks
     }
 
 
@@ -92,12 +96,13 @@ async def synthesis(
 ) -> Findings:
     """Say what it all comes to."""
     earlier = (research, market, financial, *views.values())
-    return await _answer(model, SYNTHESIS, own_facts(profile), *earlier)
+    return await answer_chapter(model, SYNTHESIS, own_facts(profile), *earlier)
 
 
-async def _answer(
+async def answer_chapter(
     model: Model, chapter: Chapter, facts: Mapping[str, str], *earlier: Findings
 ) -> Findings:
+    """Write a whole chapter in one call. Raises ``HastenError`` if a section is left out."""
     response = await model.complete(chapter_request(chapter, facts, earlier))
     found = split(response.text, chapter)
     if len(found) < len(chapter.sections):
@@ -109,8 +114,8 @@ async def _answer(
 
 GRAPH = Graph(
     "consultant.baseline",
-    [tools.profile, tools.industry_id, research, market, financial, views, synthesis],
+    [tools.profile, tools.industry_id, research, market, financial, views, synthesis, analysis_id],
     inputs=AnalyzeInputs,
-    outputs=("profile", "research", "market", "financial", "views", "synthesis"),
-    resources={"model": Model, "source": CompanySource},
+    outputs=("profile", "research", "market", "financial", "views", "synthesis", "analysis_id"),
+    resources={"model": Model, "source": CompanySource, "tables": Tables},
 )

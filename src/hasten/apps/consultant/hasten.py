@@ -11,8 +11,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
-from hasten import CachePolicy, Graph, HastenError, Model, Step, step, write
+from hasten import CachePolicy, Graph, HastenError, Model, Step, Tables, step, write
 from hasten.apps.consultant import tools
+from hasten.apps.consultant.archive import analysis_id
 from hasten.apps.consultant.chapters import (
     FINANCIAL,
     FRAMEWORK_CHAPTERS,
@@ -25,8 +26,15 @@ from hasten.apps.consultant.chapters import (
 )
 from hasten.apps.consultant.inputs import FRAMEWORKS, AnalyzeInputs, FrameworkName
 from hasten.apps.consultant.prompts import body, section_request
-from hasten.apps.consultant.sources import Benchmarks, Company, CompanySource, Filings, Industry
-from hasten.apps.consultant.tools import DAY_S, money_facts, own_facts, shared_facts
+from hasten.apps.consultant.sources import (
+    DAY_S,
+    Benchmarks,
+    Company,
+    CompanySource,
+    Filings,
+    Industry,
+)
+from hasten.apps.consultant.tools import money_facts, own_facts, shared_facts
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -81,7 +89,7 @@ async def _write(
     return text
 
 
-async def _chapter(
+async def write_chapter(
     model: Model,
     chapter: Chapter,
     facts: Mapping[str, str],
@@ -115,7 +123,7 @@ async def _chapter(
 )
 async def research(model: Model, profile: Company, news: tuple[str, ...]) -> Findings:
     """Say what the company is and what happens to it."""
-    return await _chapter(model, RESEARCH, own_facts(profile, news), {})
+    return await write_chapter(model, RESEARCH, own_facts(profile, news), {})
 
 
 @step(
@@ -126,7 +134,7 @@ async def research(model: Model, profile: Company, news: tuple[str, ...]) -> Fin
 )
 async def market(model: Model, industry: Industry) -> Findings:
     """Say what the market is; the same for all companies of an industry."""
-    return await _chapter(model, MARKET, {}, {}, (industry, ""))
+    return await write_chapter(model, MARKET, {}, {}, (industry, ""))
 
 
 @step(
@@ -141,7 +149,7 @@ async def financial(
 ) -> Findings:
     """Say what the figures say."""
     facts = own_facts(profile) | money_facts(filings, benchmarks)
-    return await _chapter(model, FINANCIAL, facts, {})
+    return await write_chapter(model, FINANCIAL, facts, {})
 
 
 def _applied_step(chapter: Chapter) -> Step[..., Findings]:
@@ -154,7 +162,7 @@ def _applied_step(chapter: Chapter) -> Step[..., Findings]:
         agents: dict[str, Findings],
     ) -> Findings:
         facts = shared_facts(industry, cases) | own_facts(profile, news)
-        return await _chapter(model, chapter, facts, _texts(agents), (industry, cases))
+        return await write_chapter(model, chapter, facts, _texts(agents), (industry, cases))
 
     return step(
         name=f"{chapter.name}_applied",
@@ -218,7 +226,7 @@ async def synthesis(
 ) -> Findings:
     """Say what it all comes to."""
     came = {name: agents[name] for name in _AGENTS if agents[name] is not None}
-    return await _chapter(model, SYNTHESIS, own_facts(profile), _texts(came | views))
+    return await write_chapter(model, SYNTHESIS, own_facts(profile), _texts(came | views))
 
 
 def _texts(findings: Mapping[str, Findings]) -> dict[str, str]:
@@ -235,10 +243,11 @@ GRAPH = Graph(
         *(_framework_step(chapter) for chapter in FRAMEWORK_CHAPTERS.values()),
         views,
         synthesis,
+        analysis_id,
     ],
     inputs=AnalyzeInputs,
-    outputs=("profile", "research", "market", "financial", "views", "synthesis"),
+    outputs=("profile", "research", "market", "financial", "views", "synthesis", "analysis_id"),
     optional=("research", "market", "financial"),
-    resources={"model": Model, "source": CompanySource},
+    resources={"model": Model, "source": CompanySource, "tables": Tables},
     limits={"analysts": ANALYSTS},
 )

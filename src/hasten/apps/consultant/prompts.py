@@ -74,7 +74,7 @@ def section_request(
 ) -> Request:
     """Ask for one section with what it reads of ``facts`` and of earlier sections."""
     told = [f"{label}: {facts[label]}" for label in ("Company", *section.facts) if label in facts]
-    told += [f"{title}: {_flat(read[title])}" for title in section.reads if title in read]
+    told += [f"{title}: {flat(read[title])}" for title in section.reads if title in read]
     return Request.ask(
         "\n".join([*told, f"Write {_order(chapter, section)}"]),
         system=f"{chapter.role} {RULES}",
@@ -88,7 +88,7 @@ def chapter_request(
 ) -> Request:
     """Ask for a whole chapter with all that is known."""
     told = [f"{label}: {fact}" for label, fact in facts.items()]
-    told += [f"{title}: {_flat(text)}" for one in earlier for title, text in one.sections.items()]
+    told += [f"{title}: {flat(text)}" for one in earlier for title, text in one.sections.items()]
     orders = [_order(chapter, section) for section in chapter.sections]
     return Request.ask(
         "\n".join([*told, "Write these sections in this order:", *orders]),
@@ -123,6 +123,6 @@ def _line(first_year: int, values: tuple[float, ...]) -> str:
     return ", ".join(f"{first_year + place} {value:g}" for place, value in enumerate(values))
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """Return a text in one line: its line breaks must not look like ours."""
     return " ".join(text.split())

@@ -7,6 +7,8 @@ Real companies are asked of ``edgar``.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import tomllib
 from abc import ABC, abstractmethod
 from functools import cache
@@ -24,6 +26,7 @@ LIVE = "sec:"
 """Before a ticker: a company whose filings are looked up at the SEC."""
 
 FIRST_YEAR = 2016
+DAY_S = 86_400.0
 
 LATENCY_S = {
     "company": 0.4,
@@ -32,6 +35,7 @@ LATENCY_S = {
     "filings": 1.5,
     "benchmarks": 5.0,
     "cases": 5.0,
+    "pulse": 0.3,
 }
 """Seconds each kind of answer takes: what the plan's agents and frameworks spend on sources."""
 
@@ -99,6 +103,13 @@ class CompanySource(ABC):
     async def filings(self, company: str) -> Filings:
         """Return a company's figures."""
 
+    async def pulse(self, company: str) -> dict[str, float]:
+        """Return the figures by which it is seen whether something happened."""
+        filings = await self.filings(company)
+        return {
+            name: values[-1] for name, values in filings if isinstance(values, tuple) and values
+        }
+
     async def industry(self, industry: str) -> Industry:
         """Return what is known of an industry; one that is not in our book has its name only."""
         told = industries().get(industry, {"name": industry})
@@ -137,6 +148,14 @@ class SampleSource(CompanySource):
         await self._wait("filings")
         return Filings.model_validate({"first_year": FIRST_YEAR, **_told(company)})
 
+    async def pulse(self, company: str) -> dict[str, float]:
+        """Return today's share price, which we make up: a slow wave and a daily jump."""
+        await self._wait("pulse")
+        day = int(current_clock().now() // DAY_S)
+        jump = hashlib.sha256(f"{_told(company)['id']} {day}".encode()).digest()[0] / 255 - 0.5
+        wave = math.sin(day / 17 + len(company))
+        return {"share price": round(100 * (1 + 0.12 * wave + 0.1 * jump), 2)}
+
     async def industry(self, industry: str) -> Industry:
         """Return what is known of an industry."""
         await self._wait("industry")
@@ -154,6 +173,45 @@ class SampleSource(CompanySource):
 
     async def _wait(self, what: str) -> None:
         await current_clock().sleep(self._latency_s.get(what, 0.0))
+
+
+class EitherSource(CompanySource):
+    """Asks ``live`` for what begins with ``sec:``, ``sample`` for the rest."""
+
+    def __init__(self, sample: CompanySource, live: CompanySource) -> None:
+        self._sample = sample
+        self._live = live
+
+    async def company(self, company: str) -> Company:
+        """Return who a company is."""
+        return await self._of(company).company(company)
+
+    async def news(self, company: str) -> tuple[str, ...]:
+        """Return what was lately heard of a company."""
+        return await self._of(company).news(company)
+
+    async def filings(self, company: str) -> Filings:
+        """Return a company's figures."""
+        return await self._of(company).filings(company)
+
+    async def pulse(self, company: str) -> dict[str, float]:
+        """Return the figures that may move."""
+        return await self._of(company).pulse(company)
+
+    async def industry(self, industry: str) -> Industry:
+        """Return what is known of an industry, which only the sample has a book of."""
+        return await self._sample.industry(industry)
+
+    async def benchmarks(self, industry: str) -> Benchmarks:
+        """Return the middle of an industry."""
+        return await self._sample.benchmarks(industry)
+
+    async def cases(self, industry: str) -> str:
+        """Return a case from the same industry."""
+        return await self._sample.cases(industry)
+
+    def _of(self, company: str) -> CompanySource:
+        return self._live if company.startswith(LIVE) else self._sample
 
 
 def known(company: str) -> str:

@@ -5,10 +5,12 @@ Owns the targets of the plan's performance goals.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hasten import SimProfile, Target
 from hasten.apps.consultant.inputs import SAMPLES
+from hasten.apps.consultant.sources import companies
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +26,10 @@ PROFILE = SimProfile(
 )
 """Calibrated so that the baseline's agents, frameworks and synthesis take the plan's seconds."""
 
+FAULTY = replace(PROFILE, error_rate=0.05)
 FAST = 20.0
+QUESTIONS = ("Who are its rivals?", "And what do they ask of it?", "Can it bear more debt?")
+ROUNDS = 9
 
 
 def cold(sample: str) -> Callable[[Trial], Awaitable[float]]:
@@ -54,6 +59,31 @@ async def again(trial: Trial) -> float:
     return await trial.duration_s(SAMPLES["one"])
 
 
+async def reply(trial: Trial) -> float:
+    """Return how long an answer takes, on average over a talk."""
+    await trial.run(SAMPLES["five"])
+    took_s = [
+        await trial.duration_s({"message": one}, operation="chat", user="ann") for one in QUESTIONS
+    ]
+    return sum(took_s) / len(took_s)
+
+
+async def forecast(trial: Trial) -> float:
+    """Return how long a forecast takes of a company that nothing is known of."""
+    return await trial.duration_s("revenue", operation="forecast")
+
+
+async def failures(trial: Trial) -> float:
+    """Return how many of a hundred analyses fail when 5 % of the model's calls do, in percent."""
+    failed = asked = 0
+    for _ in range(ROUNDS):
+        for company in companies():
+            failed += (await trial.run({"company": company})).status == "failed"
+            asked += 1
+        await trial.forget("tag=analysis")
+    return 100 * failed / asked
+
+
 TARGETS = (
     Target(name="one", about="one framework, cold", measure=cold("one"), at_most=20.0, plan="38 s"),
     Target(
@@ -68,5 +98,18 @@ TARGETS = (
         clock="real",
         plan="0.8 s",
         baseline=again,
+    ),
+    Target(name="reply", about="an answer in a talk", measure=reply, at_most=1.8, plan="1.8 s"),
+    Target(name="forecast", about="a forecast", measure=forecast, at_most=3.2, plan="3.2 s"),
+    Target(
+        name="failures",
+        about="failures, 5 % of calls failing",
+        measure=failures,
+        at_most=1,
+        unit="%",
+        plan="0.18 %",
+        has_baseline=False,
+        changes={"profile": FAULTY},
+        is_raced=False,
     ),
 )

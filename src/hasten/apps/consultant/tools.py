@@ -17,9 +17,15 @@ from hasten.apps.consultant.prompts import (
     industry_facts,
     news_facts,
 )
-from hasten.apps.consultant.sources import Benchmarks, Company, CompanySource, Filings, Industry
+from hasten.apps.consultant.sources import (
+    DAY_S,
+    Benchmarks,
+    Company,
+    CompanySource,
+    Filings,
+    Industry,
+)
 
-DAY_S = 86_400.0
 TOOL_TIMEOUT_S = 15.0
 
 COMPANY_TAG = "company:{company}"

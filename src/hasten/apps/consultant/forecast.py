@@ -1,0 +1,199 @@
+"""Forecasts of a company's figures: intervals by statistics, scenarios in words.
+
+Owns the graphs of the operation ``forecast`` and the projection: an ARIMA with drift from
+statsmodels, its order chosen by the corrected Akaike criterion (Hyndman and Athanasopoulos,
+*Forecasting: Principles and Practice*, section 9.6). Yearly figures of firms are close to a
+random walk with drift (Ball and Watts, *Journal of Finance* 1972), and its intervals widen
+with the years. ``baseline`` has the scenarios written in one call, ``hasten`` side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hasten import CachePolicy, Graph, HastenError, Model, current_clock, step, tool
+from hasten.apps.consultant import tools
+from hasten.apps.consultant.baseline import answer_chapter
+from hasten.apps.consultant.chapters import Chapter, Findings, Section
+from hasten.apps.consultant.hasten import write_chapter
+from hasten.apps.consultant.inputs import CompanyId
+from hasten.apps.consultant.sources import DAY_S, Company, CompanySource, Filings
+from hasten.apps.consultant.tools import own_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Metric = Literal["revenue", "operating_profit", "net_profit"]
+
+LEAST_YEARS = 6
+"""A shorter series tells no trend from chance."""
+
+_FORMS = {"random walk with drift": (0, 1, 0), "random walk with drift and momentum": (1, 1, 0)}
+"""ARIMA orders by name: what ten yearly figures can tell apart."""
+
+
+class ForecastInputs(BaseModel):
+    """A figure of a company, some years ahead; ``confidence`` is the intervals' share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    company: CompanyId = Field(max_length=80, title="Company")
+    metric: Metric = Field("revenue", title="Figure")
+    years: int = Field(3, ge=1, le=10, title="Years ahead")
+    confidence: float = Field(0.8, ge=0.5, le=0.99, title="Share inside the interval")
+
+
+class ForecastYear(BaseModel):
+    """A year to come, in millions of USD."""
+
+    model_config = ConfigDict(frozen=True)
+
+    year: int
+    likely: float
+    low: float
+    high: float
+
+
+class Projection(BaseModel):
+    """The years to come; ``form`` names the model, ``past`` what it was made from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: Metric
+    confidence: float
+    form: str
+    first_year: int
+    past: tuple[float, ...]
+    ahead: tuple[ForecastYear, ...]
+
+
+SCENARIOS = Chapter(
+    "scenarios",
+    "Scenarios",
+    "You explain forecasts to a board.",
+    63,
+    (
+        Section("Most likely", "what has to stay as it is", ("About", "Likely")),
+        Section("If it goes well", "what would lift it there", ("About", "High")),
+        Section("If it goes badly", "what would push it there", ("About", "Low")),
+    ),
+    max_tokens=600,
+)
+
+
+@step(
+    phase="projection",
+    label="Projecting the figures",
+    cache=CachePolicy(
+        use="projection",
+        ttl_s=30 * DAY_S,
+        scope="public",
+        fields=("filings", "metric", "years", "confidence"),
+    ),
+)
+async def projection(filings: Filings, metric: Metric, years: int, confidence: float) -> Projection:
+    """Project the figures, away from the event loop where there are threads."""
+    past: tuple[float, ...] = getattr(filings, metric)
+    if len(past) < LEAST_YEARS:
+        message = f"{metric}: {len(past)} years are known, a forecast wants {LEAST_YEARS}"
+        raise HastenError(message)
+    if current_clock().kind == "virtual":
+        form, ahead = project(past, years, confidence)
+    else:
+        form, ahead = await asyncio.to_thread(project, past, years, confidence)
+    last_year = filings.first_year + len(past) - 1
+    return Projection(
+        metric=metric,
+        confidence=confidence,
+        form=form,
+        first_year=filings.first_year,
+        past=past,
+        ahead=tuple(
+            ForecastYear(year=last_year + place, likely=likely, low=low, high=high)
+            for place, (likely, low, high) in enumerate(ahead, 1)
+        ),
+    )
+
+
+@step(phase="scenarios", label="Writing the scenarios", timeout_s=30.0)
+async def scenarios(model: Model, profile: Company, projection: Projection) -> Findings:
+    """Say what each scenario takes, side by side."""
+    return await write_chapter(model, SCENARIOS, scenario_facts(profile, projection), {})
+
+
+@step(name="scenarios", phase="scenarios", label="Writing the scenarios", timeout_s=30.0)
+async def long_scenarios(model: Model, profile: Company, projection: Projection) -> Findings:
+    """Say what each scenario takes, in one call."""
+    return await answer_chapter(model, SCENARIOS, scenario_facts(profile, projection))
+
+
+@tool(name="filings", phase="financial", label="Reading the filings", timeout_s=15.0)
+async def filings_after(source: CompanySource, profile: Company) -> Filings:
+    """Read the figures once the company is known."""
+    return await source.filings(profile.id)
+
+
+def project(
+    past: Sequence[float], years: int, confidence: float
+) -> tuple[str, list[tuple[float, float, float]]]:
+    """Return the form chosen, and for each year ahead the likely value and its interval.
+
+    What is always above zero is projected by its logarithm: it grows by shares and stays
+    above zero.
+    """
+    from statsmodels.tsa.arima.model import ARIMA
+
+    in_logs = min(past) > 0
+    series = [math.log(value) if in_logs else value for value in past]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a fit that did not converge has no better criterion
+        fits = {name: ARIMA(series, order=order, trend="t").fit() for name, order in _FORMS.items()}
+        chosen = min(fits, key=lambda name: float(fits[name].aicc))
+        told = fits[chosen].get_forecast(years)
+        intervals = told.conf_int(alpha=1 - confidence)
+    back = math.exp if in_logs else float
+    rows = zip(told.predicted_mean, intervals, strict=True)
+    return chosen, [
+        (round(back(likely), 1), round(back(low), 1), round(back(high), 1))
+        for likely, (low, high) in rows
+    ]
+
+
+def scenario_facts(profile: Company, projection: Projection) -> dict[str, str]:
+    """Return what the scenarios are told."""
+    named = {"Likely": "likely", "Low": "low", "High": "high"}
+    what = projection.metric.replace("_", " ")
+    return own_facts(profile) | {
+        label: f"{what} "
+        + ", ".join(f"{one.year} {getattr(one, name):g}" for one in projection.ahead)
+        for label, name in named.items()
+    }
+
+
+_RESOURCES = {"model": Model, "source": CompanySource}
+_OUTPUTS = ("profile", "projection", "scenarios")
+GRAPHS = {
+    "baseline": Graph(
+        "consultant.forecast.baseline",
+        [tools.profile, filings_after, projection, long_scenarios],
+        inputs=ForecastInputs,
+        outputs=_OUTPUTS,
+        resources=_RESOURCES,
+    ),
+    "hasten": Graph(
+        "consultant.forecast.hasten",
+        [tools.profile, tools.filings, projection, scenarios],
+        inputs=ForecastInputs,
+        outputs=_OUTPUTS,
+        resources=_RESOURCES,
+    ),
+}
+SAMPLES: dict[str, dict[str, Any]] = {
+    "revenue": {"company": "ledgerleaf"},
+    "profit": {"company": "cardia-loop", "metric": "net_profit", "years": 5, "confidence": 0.9},
+}

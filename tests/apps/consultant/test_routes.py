@@ -1,0 +1,139 @@
+"""The consultant over HTTP: analysed, read by section, taken along, talked about, watched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from hasten.apps.consultant import app
+from hasten.caller import Caller
+from hasten.serve import create_app
+from hasten.settings import Settings
+from hasten.store.sql.indexes import verify
+from hasten.testing.http import serving
+from tests.serve.conftest import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+HOME = "/apps/consultant"
+ASKED = {"company": "Ledgerleaf", "frameworks": ["porter", "swot"]}
+
+
+@pytest.fixture
+def at_the_desk(tmp_path: Path) -> Callable[..., Any]:
+    """Give a function that runs a test's coroutine against a server with the consultant."""
+
+    def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
+        async def main() -> Any:
+            guard = create_app(Settings(home=tmp_path, speed=50.0), {"consultant": app})
+            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
+                client = Client(session, lambda: guard.app.state.runtime)
+                return await asyncio.wait_for(test(client), 60)
+
+        return asyncio.run(main())
+
+    return run
+
+
+def test_an_analysis_is_made_kept_read_and_taken_along(at_the_desk: Callable[..., Any]) -> None:
+    """From one request to its files; nobody of another tenant sees any of it."""
+
+    async def main(client: Client) -> None:
+        made = (await client.call("POST", f"{HOME}/analyze", ASKED)).json
+        assert (made["cached"], made["degraded_by"]) == (False, [])
+        again = (await client.call("POST", f"{HOME}/analyze", ASKED)).json
+        assert again["cached"]
+        assert again["analysis_id"] == made["analysis_id"]
+        at = f"{HOME}/analyses/{made['analysis_id']}"
+        shown = (await client.call("GET", at)).json
+        assert {one["chapter"] for one in shown["outline"]} >= {"synthesis", "porter", "swot"}
+        one = (await client.call("GET", f"{at}/sections?chapter=swot")).json
+        assert one[0]["text"] == made["views"]["swot"]["sections"]["Strengths"]
+        for form in ("md", "json", "pdf", "xlsx"):
+            assert (await client.call("GET", f"{at}/export?format={form}")).status == 200
+        ids = [made["analysis_id"], "nobody"]
+        batch = (await client.call("POST", f"{HOME}/analyses/batch", {"ids": ids})).json
+        assert batch["nobody"] is None
+        assert batch[ids[0]]["company_name"] == "Ledgerleaf"
+        reply = await client.call(
+            "POST", f"{HOME}/conversational/chat", {"message": "Who are its rivals?"}
+        )
+        assert reply.json["cites"]
+        said = (await client.call("GET", f"{HOME}/conversational/main")).json
+        assert [one["said_by"] for one in said] == ["You", "Consultant"]
+        secret = (await client.runtime.keys.create(Caller("other", "bob")))[1]
+        headers = {"Authorization": f"Bearer {secret}"}
+        for path in (at, f"{at}/sections", f"{at}/export"):
+            assert (await client.call("GET", path, headers=headers)).status == 404
+        theirs = await client.call("POST", f"{HOME}/analyses/batch", {"ids": ids}, headers=headers)
+        assert set(theirs.json.values()) == {None}
+        assert (await client.call("GET", f"{HOME}/analyses", headers=headers)).json == []
+        about = {"message": "Rivals?", "analysis_id": made["analysis_id"]}
+        chat = await client.call("POST", f"{HOME}/conversational/chat", about, headers=headers)
+        assert chat.status == 404
+
+    at_the_desk(main)
+
+
+def test_forecasts_monitors_and_alerts(at_the_desk: Callable[..., Any]) -> None:
+    """Each over HTTP, on real tables."""
+
+    async def main(client: Client) -> None:
+        made = await client.call("POST", f"{HOME}/forecasting/generate", {"company": "tidecloth"})
+        assert len(made.json["projection"]["ahead"]) == 3
+        asked = {"monitors": [{"company": "tidecloth"}, {"company": "Fellwear", "every_s": 60}]}
+        kept = (await client.call("POST", f"{HOME}/monitors", asked)).json
+        assert [one["company"] for one in kept] == ["tidecloth", "fellwear"]
+        checked = (await client.call("POST", f"{HOME}/monitors/check", {})).json
+        assert (checked["monitors"], checked["failed"]) == (2, {})
+        one = f"{HOME}/monitors/{kept[0]['monitor_id']}"
+        assert (await client.call("DELETE", one)).status == 204
+        assert (await client.call("GET", f"{HOME}/alerts")).json == []
+        assert (await client.call("POST", f"{HOME}/alerts/none/dismiss", {})).status == 404
+        job = (await client.call("POST", f"{HOME}/analyze/jobs", ASKED)).json
+        assert (await client.call("GET", job["events"])).status == 200
+
+    at_the_desk(main)
+
+
+def test_what_is_wrong_is_refused_by_name(at_the_desk: Callable[..., Any]) -> None:
+    """A 4xx each that names the field."""
+
+    async def main(client: Client) -> None:
+        wrong = [
+            ("analyze", {"company": "nobody"}, "company"),
+            ("analyze", {"company": "ledgerleaf", "frameworks": ["tarot"]}, "frameworks"),
+            ("forecasting/generate", {"company": "ledgerleaf", "years": 0}, "years"),
+            ("forecasting/generate", {"company": "ledgerleaf", "confidence": "x"}, "confidence"),
+            ("conversational/chat", {"message": "  "}, "message"),
+            ("conversational/chat", {"message": "x" * 5_000}, "message"),
+            ("monitors", {"monitors": [{"company": "ledgerleaf", "every_s": 1}]}, "every_s"),
+            ("analyses/batch", {"ids": ["x"] * 501}, "ids"),
+        ]
+        for path, body, field in wrong:
+            answer = await client.call("POST", f"{HOME}/{path}", body)
+            assert answer.status == 422, (path, answer.json)
+            assert field in str(answer.json)
+        assert (
+            await client.call("POST", f"{HOME}/conversational/chat", {"message": "Hm?"})
+        ).status == 404
+        assert (await client.call("GET", f"{HOME}/analyses/none/export?format=doc")).status == 422
+
+    at_the_desk(main)
+
+
+def test_every_index_serves_its_query(at_the_desk: Callable[..., Any]) -> None:
+    """On the tables that the migrations made."""
+
+    async def main(client: Client) -> None:
+        tables = client.runtime.tables["consultant"]
+        found = await tables.read(lambda there: verify(there, app.tables, app.queries))
+        assert len(found) == 6
+        assert [one.name for one in found if not one.is_served] == []
+
+    at_the_desk(main)
