@@ -132,6 +132,18 @@ class Trial(ABC):
         fresh = await self._fresh(dataclasses.replace(self.app, **arm.get("changes", {})))
         return [answer_of(await fresh.run(one, **options)) for one in experiment.inputs]
 
+    async def first_text_s(self, inputs: Mapping[str, Any] | str = "", **options: Any) -> float:
+        """Return when there was something to read: at the end for what comes whole."""
+        outcome = await self.run(inputs, **options)
+        outcome.value()
+        first_s = outcome.record.first_text_s
+        return outcome.record.duration_s if first_s is None else first_s
+
+    async def again_s(self, inputs: Mapping[str, Any] | str = "", **options: Any) -> float:
+        """Return how long the second of two equal runs takes."""
+        await self.run(inputs, **options)
+        return await self.duration_s(inputs, **options)
+
     async def forget(self, what: str) -> None:
         """Invalidate what a selector such as ``"tag=market:AI"`` names, for everyone."""
         await self.cache.invalidate(what, tenants=[TENANT, ""])

@@ -28,7 +28,7 @@ MARKS = {"virtual": "", "real": " *", "load": " †"}
 LOOK_BACK = 500
 
 WIDE = 110
-"""From so many columns on, there is room for bars."""
+"""From so many columns on, there is room for what the plan wanted, and for bars."""
 
 
 def read_targets(apps: Iterable[App], *, is_race: bool) -> list[Reading]:
@@ -74,14 +74,15 @@ def draw(readings: Sequence[Reading]) -> None:
         table.title = Text(app, "bold")
         table.add_column("", min_width=names, max_width=out.width // 3)
         for heading in ("baseline", "hasten", "ratio"):
-            table.add_column(heading, justify="right", no_wrap=True, min_width=8)
-        for heading in ("plan", "bound", "verdict"):
-            table.add_column(heading, no_wrap=True, min_width=8)
+            table.add_column(heading, justify="right", no_wrap=True)
+        for heading in ("bound", "verdict"):
+            table.add_column(heading, no_wrap=True)
         is_wide = out.width >= WIDE
-        if is_wide:
-            table.add_column("")
+        for heading in ("plan", "") if is_wide else ():
+            table.add_column(heading, no_wrap=True)
         for one in (found for found in readings if found.app == app):
-            table.add_row(*_cells(one), *([_bar(one)] if is_wide else []))
+            more = [Text(one.plan, "dim"), _bar(one)] if is_wide else []
+            table.add_row(*_cells(one), *more)
         out.print(table, end="\n\n")
     for one in readings:
         if one.why:
@@ -105,7 +106,6 @@ def _cells(one: Reading) -> list[Text]:
         Text(figure(one.baseline, one.unit), "dim"),
         Text(f"{figure(one.value, one.unit)}{clock}"),
         Text(_ratio(one)),
-        Text(one.plan, "dim"),
         Text(bound(one)),
         verdict,
     ]
