@@ -8,6 +8,7 @@ nothing about itself. Routes raise ``HastenError``; nothing else maps them.
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -158,7 +159,7 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     detail = str(error.detail)
-    if error.status_code == 404:  # noqa: PLR2004 - the field's own number
+    if detail == HTTPStatus.NOT_FOUND.phrase:  # no route; a route that finds nothing says what
         detail = f"there is nothing at {request.method} {request.url.path[:200]}"
     return problem_response(error.status_code, "http", detail, headers=error.headers)
 

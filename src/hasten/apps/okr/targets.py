@@ -6,6 +6,7 @@ the short prompt against the long one, and cached answers against the baseline.
 
 from __future__ import annotations
 
+import statistics
 import tracemalloc
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -68,13 +69,23 @@ async def first_chunk(trial: Trial) -> float:
 
 
 async def storage(trial: Trial) -> float:
-    """Return the mean time a message spends on SQL, on the wall."""
-    spent_s, messages = 0.0, inputs_of(conversations(0.0, FIXED_SET))
-    for asked in messages:
+    """Return the median time a message spends on SQL, on the wall; what overlaps counts once."""
+    spent_s = []
+    for asked in inputs_of(conversations(0.0, FIXED_SET)):
         outcome = await trial.run(asked, speed=FAST)
         outcome.value()
-        spent_s += sum(one.duration_s for one in outcome.spans if one.kind == "storage") / FAST
-    return spent_s / len(messages)
+        spans = [one for one in outcome.spans if one.kind == "storage"]
+        spent_s.append(_covered_s(sorted((one.start_s, one.end_s or 0.0) for one in spans)))
+    return statistics.median(spent_s) / FAST
+
+
+def _covered_s(spans: list[tuple[float, float]]) -> float:
+    """Return how much time spans, the earliest first, take together."""
+    covered_s, until_s = 0.0, 0.0
+    for start_s, end_s in spans:
+        covered_s += max(0.0, end_s - max(start_s, until_s))
+        until_s = max(until_s, end_s)
+    return covered_s
 
 
 async def memory(trial: Trial) -> float:
