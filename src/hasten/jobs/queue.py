@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from hasten.clock import Clock
 from hasten.errors import NotFound, StoreError
@@ -36,6 +36,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class IdleWorker(Protocol):
+    """A worker as the queue sees it, which may hand it a job as the job is kept."""
+
+    @property
+    def lease_s(self) -> float:
+        """For how long it gets a job at once."""
+        ...
+
+    def reserve(self) -> bool:
+        """Keep room for one job if it sleeps and has any; whether it does."""
+        ...
+
+    def receive(self, job: JobRecord | None) -> None:
+        """Begin the job there was room kept for; ``None`` when it came to nothing."""
+        ...
+
+
 class JobQueue:
     """The jobs in a database. Calls raise ``StoreUnavailable`` when it cannot be asked.
 
@@ -55,6 +72,8 @@ class JobQueue:
         self._peers = peers
         self._told = told
         self._listener: asyncio.Task[None] | None = None
+        self._idle: IdleWorker | None = None
+        self._handing: set[asyncio.Task[JobRecord]] = set()
 
     @property
     def worker(self) -> str:
@@ -95,10 +114,36 @@ class JobQueue:
         """Keep a job and wake a worker; ``run`` is the line of the run it will be.
 
         A request whose key is known gives the job that has it. Raises ``InvalidInput``.
+        A worker of this process that sleeps for want of jobs has it from the start.
         """
         check_request(asked)
         job = new_job(asked, run.run_id, self.clock.now())
+        is_plain = job.key is None and job.due_s <= job.created_s
+        if is_plain and self._idle is not None and self._idle.reserve():
+            handing = asyncio.create_task(self._hand_over(self._idle, job, run))
+            self._handing.add(handing)
+            handing.add_done_callback(self._handing.discard)
+            return await asyncio.shield(handing)  # who leaves now leaves a job that is kept
         return await self._change(partial(table.submit, job=job, run=run))
+
+    async def _hand_over(self, worker: IdleWorker, job: JobRecord, run: RunRecord) -> JobRecord:
+        taken = None
+        work = partial(
+            table.submit_taken, job=job, run=run, worker=self.worker, lease_s=worker.lease_s
+        )
+        try:
+            taken = await self.store.write(work)
+        finally:
+            worker.receive(taken)
+        return taken
+
+    def offer(self, worker: IdleWorker | None) -> None:
+        """Let a worker of this process have what is submitted while it sleeps; ``None`` ends it."""
+        self._idle = worker
+
+    async def handed(self) -> None:
+        """Wait until the worker has what is on its way to it."""
+        await asyncio.gather(*self._handing, return_exceptions=True)
 
     async def take(self, limits: TakeLimits) -> Taken:
         """Take the jobs whose turn it is."""

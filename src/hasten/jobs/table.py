@@ -68,6 +68,17 @@ class TakeLimits(msgspec.Struct, frozen=True, kw_only=True):
     per_app: int = 0
 
 
+def submit_taken(
+    connection: Connection, job: JobRecord, run: RunRecord, worker: str, lease_s: float
+) -> JobRecord:
+    """Keep a job that ``worker`` has from the start: it begins without another transaction."""
+    job = _started(job, worker, job.created_s)
+    lease = {"lease_s": _now(connection) + lease_s}
+    connection.execute(insert(jobs).values(msgspec.structs.asdict(job) | lease))
+    connection.execute(insert(runs), msgspec.structs.asdict(run))
+    return job
+
+
 def submit(connection: Connection, job: JobRecord, run: RunRecord) -> JobRecord:
     """Keep a job with the line of its run; return it, or the one its key already has.
 

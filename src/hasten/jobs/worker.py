@@ -78,6 +78,8 @@ class JobWorker:
         self._sinks: dict[str, JobSink] = {}
         self._news, self._lost = asyncio.Event(), asyncio.Event()
         self._is_draining = False
+        self._is_asleep = False
+        self._reserved = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -85,8 +87,31 @@ class JobWorker:
         """How many jobs are under way here."""
         return len(self._under_way)
 
+    @property
+    def lease_s(self) -> float:
+        """For how long it gets a job at once."""
+        return self.policy.lease_s
+
+    def reserve(self) -> bool:
+        """Keep room for one job, if nothing waits and the limits are its own; whether it does."""
+        room = self.policy.concurrency - len(self._under_way) - self._reserved
+        is_free = self._is_asleep and not self._news.is_set() and not self._is_draining
+        if not is_free or self.policy.per_app or room <= 0:
+            return False
+        self._reserved += 1
+        return True
+
+    def receive(self, job: JobRecord | None) -> None:
+        """Begin the job there was room kept for; ``None`` when it came to nothing."""
+        self._reserved -= 1
+        if job is not None:
+            self._begin(job)
+        else:
+            self._news.set()
+
     def start(self) -> None:
         """Take jobs from now on."""
+        self.queue.offer(self)
         self.queue.listen(self._news.set, self._lost.set)
         self._tasks = [
             asyncio.create_task(self._take_on(), name="job worker"),
@@ -96,6 +121,8 @@ class JobWorker:
     async def drain(self, within_s: float) -> None:
         """Take no more, let jobs end within this time, and give back those that did not."""
         self._is_draining = True
+        self.queue.offer(None)
+        await self.queue.handed()
         for task in self._tasks[:1]:
             task.cancel()
         tasks = [task for _, task in self._under_way.values()]
@@ -133,7 +160,7 @@ class JobWorker:
     async def _fill(self) -> float | None:
         """Take as many jobs as there is room for; return when the next is due, if there is room."""
         policy = self.policy
-        while (room := policy.concurrency - len(self._under_way)) > 0:
+        while (room := policy.concurrency - len(self._under_way) - self._reserved) > 0:
             limits = TakeLimits(jobs=room, lease_s=policy.lease_s, per_app=policy.per_app)
             taken = await self.queue.take(limits)
             for job in taken.jobs:
@@ -148,9 +175,13 @@ class JobWorker:
             wait_s = LOOK_S
             if next_due_s is not None:
                 wait_s = min(wait_s, max(0.0, next_due_s - self.queue.clock.now()))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), wait_s)
-                return
+            self._is_asleep = True
+            try:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), wait_s)
+                    return
+            finally:
+                self._is_asleep = False
             if wait_s < LOOK_S or await self._look():
                 return
 

@@ -1,0 +1,118 @@
+"""A worker that sleeps has what is submitted in its process at once; none is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from hasten.jobs.queue import JobQueue
+from hasten.jobs.table import settle
+from hasten.jobs.worker import JobWorker, WorkerPolicy
+from hasten.store.peers import Peers
+from hasten.store.sql import open_sql
+from hasten.testing.queue_contract import submitted
+from tests.wire.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from hasten.jobs.job import JobRecord
+
+
+class CountingQueue(JobQueue):
+    """Counts how often jobs are taken."""
+
+    takes = 0
+
+    async def take(self, limits: Any) -> Any:
+        """Take, and count it."""
+        self.takes += 1
+        return await super().take(limits)
+
+
+@asynccontextmanager
+async def working(
+    home: Path, **policy: Any
+) -> AsyncIterator[tuple[CountingQueue, JobWorker, list[str], asyncio.Event]]:
+    """Give a queue, a worker that sleeps, what it began in order, and what lets jobs end."""
+    begun: list[str] = []
+    may_end = asyncio.Event()
+    store = await open_sql(f"sqlite:///{home}/jobs.db")
+    peers = Peers(home / "peers")
+    peers.open()
+    queue = CountingQueue(store, peers)
+
+    async def perform(job: JobRecord, sink: Any, _steps: Any) -> None:
+        begun.append(job.run_id)
+        await may_end.wait()
+        await sink.write(lambda connection: settle(connection, job, "done", None, None, 1.0))
+        sink.is_settled = True
+
+    worker = JobWorker(queue, perform, WorkerPolicy(**policy))
+    worker.start()
+    await asyncio.sleep(0.1)
+    try:
+        yield queue, worker, begun, may_end
+    finally:
+        may_end.set()
+        await worker.drain(5.0)
+        peers.close()
+        await store.close()
+
+
+async def is_done(queue: JobQueue, jobs: int) -> bool:
+    """Whether so many jobs are done, and there are no others."""
+    return await queue.count() == {"done": jobs}
+
+
+def test_who_sleeps_is_handed_what_comes(tmp_path: Path) -> None:
+    """Up to its room, without taking it; what is more waits its turn, the highest first."""
+
+    async def main() -> None:
+        async with working(tmp_path, concurrency=2) as (queue, worker, begun, may_end):
+            before = queue.takes
+            first, second = await asyncio.gather(submitted(queue, "a"), submitted(queue, "b"))
+            assert (first.status, second.status, queue.takes) == ("running", "running", before)
+            low = await submitted(queue, "c", priority=-1)
+            await submitted(queue, "d")
+            assert (low.status, worker.live_jobs) == ("queued", 2)
+            may_end.set()
+            await until(lambda: is_done(queue, 4))
+            assert begun == ["a", "b", "d", "c"]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_what_has_a_limit_or_a_time_is_taken_in_turn(tmp_path: Path) -> None:
+    """A limit counts over all workers, so only the database knows whose turn it is."""
+
+    async def main() -> None:
+        async with working(tmp_path, per_app=1) as (queue, _worker, _begun, may_end):
+            may_end.set()
+            assert (await submitted(queue, "a")).status == "queued"
+            assert (await submitted(queue, "b", key="k")).status == "queued"
+            await until(lambda: is_done(queue, 2))
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_who_leaves_leaves_a_job(tmp_path: Path) -> None:
+    """A submission that is cancelled under way is done once, and a drain waits for it."""
+
+    async def main() -> None:
+        async with working(tmp_path, concurrency=8) as (queue, worker, begun, may_end):
+            may_end.set()
+            tasks = [asyncio.create_task(submitted(queue, f"r{number}")) for number in range(8)]
+            await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await worker.drain(5.0)
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            assert sorted(begun) == [f"r{number}" for number in range(8)]
+            assert await is_done(queue, 8)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
