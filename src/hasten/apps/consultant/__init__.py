@@ -104,5 +104,6 @@ app = App(
     migrations=HERE / "migrations",
     queries=QUERIES,
     routes=routes,
+    page=HERE / "page",
     targets=TARGETS,
 )

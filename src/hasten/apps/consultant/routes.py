@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hasten import AppContext, HastenError
 from hasten.apps.consultant import archive, chat, monitors
 from hasten.apps.consultant.archive import Analysis, AnalysisSummary, SectionText
+from hasten.apps.consultant.chapters import AGENTS, FRAMEWORK_CHAPTERS, SYNTHESIS
 from hasten.apps.consultant.chat import ChatInputs, Reply
 from hasten.apps.consultant.exports import EXPORTS
 from hasten.apps.consultant.forecast import ForecastInputs  # noqa: TC001 - FastAPI reads it
@@ -50,6 +51,20 @@ async def list_companies() -> list[dict[str, str]]:
     """Return the bundled companies."""
     wanted = ("id", "name", "industry", "country", "about")
     return [{name: one[name] for name in wanted} for one in companies().values()]
+
+
+@router.get("/chapters")
+async def list_chapters() -> list[dict[str, Any]]:
+    """Return what an analysis may be made of, in the order it is read."""
+    chapters = (SYNTHESIS, *AGENTS, *FRAMEWORK_CHAPTERS.values())
+    return [
+        {
+            "name": one.name,
+            "title": one.title,
+            "sections": [section.title for section in one.sections],
+        }
+        for one in chapters
+    ]
 
 
 @router.post("/analyze")
