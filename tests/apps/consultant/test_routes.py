@@ -80,6 +80,24 @@ def test_an_analysis_is_made_kept_read_and_taken_along(at_the_desk: Callable[...
     at_the_desk(main)
 
 
+def test_what_is_long_is_compressed(at_the_desk: Callable[..., Any]) -> None:
+    """By 55 % and more for who accepts it (consultant plan); not an event stream."""
+
+    async def main(client: Client) -> None:
+        sizes = {}
+        for accepted in ("identity", "gzip"):
+            at, headers = f"{HOME}/analyze", {"Accept-Encoding": accepted}
+            async with client.session.post(at, json=ASKED, headers=headers) as answer:
+                whole = await answer.json()
+                sizes[accepted] = int(answer.headers["Content-Length"])
+        assert sizes["gzip"] < 0.45 * sizes["identity"]
+        events = f"/api/runs/{whole['run_id']}/events"
+        async with client.session.get(events, headers={"Accept-Encoding": "gzip"}) as stream:
+            assert "Content-Encoding" not in stream.headers
+
+    at_the_desk(main)
+
+
 def test_forecasts_monitors_and_alerts(at_the_desk: Callable[..., Any]) -> None:
     """Each over HTTP, on real tables."""
 
