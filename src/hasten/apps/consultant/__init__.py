@@ -10,18 +10,19 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasten import App, CachePolicy, ChainPolicy, LimitPolicy, Operation
+from hasten import AlertRule, App, CachePolicy, ChainPolicy, Cron, LimitPolicy, Operation
 from hasten.apps.consultant import chat, forecast, monitors
 from hasten.apps.consultant.baseline import GRAPH as BASELINE
 from hasten.apps.consultant.edgar import EdgarSource
 from hasten.apps.consultant.hasten import GRAPH as HASTEN
 from hasten.apps.consultant.inputs import SAMPLES, AnalyzeInputs
-from hasten.apps.consultant.sources import DAY_S, LATENCY_S, EitherSource, SampleSource
+from hasten.apps.consultant.sources import DAY_S, LATENCY_S, EitherSource, SampleSource, companies
 from hasten.apps.consultant.tables import QUERIES, metadata
 from hasten.apps.consultant.targets import PROFILE, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from random import Random
 
     from fastapi import APIRouter
 
@@ -31,6 +32,29 @@ HERE = Path(__file__).parent
 
 RERUN = CachePolicy(use="analysis", ttl_s=DAY_S, scope="user", is_kept=True, tags=("analysis",))
 """A whole analysis lives a day (plan: L3), since what is heard of a company changes."""
+
+
+ALERTS = (
+    AlertRule(figure="hit_rate", level="warning", below=0.5),
+    AlertRule(figure="failures", level="critical", above=0.01),
+)
+"""The plan's goals: more than half of what is asked again is kept, next to nothing fails."""
+
+WATCH = Cron(name="monitors", at="* * * * *", operation="check", inputs=monitors.whose_are_due)
+"""Each minute, for each person who has a monitor that is due: a monitor's shortest time."""
+
+
+def load(profile: str, chance: Random) -> tuple[str, str, Mapping[str, Any] | None]:
+    """Return a request of a load test: mixed, or mostly analyses in a burst (plan: scenarios)."""
+    company = chance.choice([*companies()])
+    at = "/apps/consultant"
+    requests: list[tuple[str, str, Mapping[str, Any] | None]] = [
+        ("POST", f"{at}/analyze", {"company": company, "frameworks": ["porter"]}),
+        ("POST", f"{at}/forecasting/generate", {"company": company}),
+        ("GET", f"{at}/analyses", None),
+    ]
+    weights = (9, 1, 0) if profile == "burst" else (6, 2, 2)
+    return chance.choices(requests, weights)[0]
 
 
 def resources(model: Model, *, is_simulated: bool, **_given: Any) -> Mapping[str, Any]:
@@ -105,5 +129,8 @@ app = App(
     queries=QUERIES,
     routes=routes,
     page=HERE / "page",
+    cron=(WATCH,),
+    load=load,
+    alerts=ALERTS,
     targets=TARGETS,
 )
