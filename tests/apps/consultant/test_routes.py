@@ -141,6 +141,9 @@ def test_what_is_wrong_is_refused_by_name(at_the_desk: Callable[..., Any]) -> No
             await client.call("POST", f"{HOME}/conversational/chat", {"message": "Hm?"})
         ).status == 404
         assert (await client.call("GET", f"{HOME}/analyses/none/export?format=doc")).status == 422
+        live = await client.call("POST", f"{HOME}/analyze", {"company": "sec:AAPL"})
+        assert live.status == 502
+        assert "SEC_CONTACT" in live.json["detail"]
 
     at_the_desk(main)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from hasten import AppContext, HastenError
+from hasten import AppContext
 from hasten.apps.consultant import archive, chat, monitors
 from hasten.apps.consultant.archive import Analysis, AnalysisSummary, SectionText
 from hasten.apps.consultant.chapters import AGENTS, FRAMEWORK_CHAPTERS, SYNTHESIS
@@ -198,12 +198,7 @@ async def dismiss(alert_id: Id, here: Here) -> None:
 
 
 async def _answer(here: AppContext, asked: BaseModel, operation: str = "") -> dict[str, Any]:
-    try:
-        outcome = await here.run(asked.model_dump(mode="json"), operation=operation)
-    except HastenError as error:
-        if (why := str(error)).count("the SEC"):
-            raise HTTPException(502, why) from error
-        raise
+    outcome = await here.run(asked.model_dump(mode="json"), operation=operation)
     record = outcome.record
     return {
         "run_id": record.run_id,
