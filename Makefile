@@ -54,7 +54,8 @@ bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
 	@.venv-bench/bin/hasten bench graph
 	@.venv-bench/bin/hasten bench cache --quick
 
-bench-gateway: .venv-bench/.stamp ## the gateway on a core of its own, beside bare servers
+bench-gateway: .venv-bench/.stamp ## the gateway on a core of its own, beside bare servers and LiteLLM
+	@$(MAKE) -s .venv-litellm/.stamp || echo 'LiteLLM cannot be had: its column says so' >&2
 	@.venv-bench/bin/hasten bench gateway --repeats 3
 
 docs: setup ## run every code block of the documentation
@@ -71,7 +72,7 @@ lock: | $(UV) ## resolve all lock files anew from pyproject.toml
 	@$(COMPILE) pyproject.toml --all-extras --group dev --group crewai -o crewai.lock
 
 clean: ## remove what the other targets made, except .hasten
-	@rm -rf .venv .venv-bench .venv-integrations .venv-crewai .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-bench .venv-integrations .venv-crewai .venv-litellm .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	    .import_linter_cache dist
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -87,6 +88,12 @@ clean: ## remove what the other targets made, except .hasten
 	@test -x .venv-$*/bin/python || $(UV) venv -q --clear --python $(PYTHON) .venv-$*
 	@$(UV) pip sync -q --python .venv-$*/bin/python --require-hashes $*.lock
 	@$(INSTALL) --python .venv-$*/bin/python
+	@touch $@
+
+.venv-litellm/.stamp: | $(UV) # not from a lock file with ours: its proxy wants an older rich
+	@$(CHECK_PYTHON)
+	@$(UV) venv -q --clear --python $(PYTHON) .venv-litellm
+	@timeout 120 $(UV) pip install -q --python .venv-litellm/bin/python 'litellm[proxy]==1.106.2'
 	@touch $@
 
 .venv-integrations/vercel/.stamp: tests/integrations/vercel/package.json .venv-integrations/.stamp

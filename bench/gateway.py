@@ -3,16 +3,17 @@
 Each target has a core of its own; the load generator and a provider that answers at once
 have the other. Times a call are the inverse of calls a second: 100 µs are 10,000 a second.
 Authentication, metrics and traces are on. ``bare`` is Granian with an application that
-reads the request and answers with as many bytes; for what an upstream is asked, the
-provider asked directly.
+reads the request and answers with as many bytes; where an upstream is asked, the
+provider asked directly. LiteLLM's proxy, its cache in memory, is there if ``.venv-litellm`` is.
 """
 
 from __future__ import annotations
 
+import atexit
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.gateways import targets
 from bench.gateways.load import Load
@@ -21,52 +22,65 @@ from bench.harness import OURS, Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 TITLE = "The gateway: what a call costs"
 
 CHAT = "/v1/chat/completions"
 SMALL = '{"model":"gpt-4o","messages":[{"role":"user","content":"Is the tea ready? %d"}]}'
-ALONE = "gateway only"
+STREAM = '"stream":true,'
+OFF = {"hasten-cache-mode": "off"}
+OPEN_PEER = '{"cache":{"no-cache":true,"no-store":true},'
+"""What keeps the peer's cache out, where a header keeps ours out."""
+
+ALONE, DIRECT, LITELLM = "gateway only", "direct", "litellm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
     """How long is measured; ``quick`` only sees whether everything works."""
 
-    seconds: float = 2.0
+    seconds: float = 0.7
+    streams_s: float = 1.5
     streams: int = 64
 
 
-FULL, QUICK = Sizes(), Sizes(seconds=0.2, streams=8)
+FULL, QUICK = Sizes(), Sizes(seconds=0.2, streams_s=0.4, streams=8)
 
 
 class Bench:
-    """The targets, started at first use and stopped at the end."""
+    """The targets, each started at first use; they idle while another is measured."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
-        self._stack = ExitStack()
-        self._ports: dict[str, int] = {}
-        self._now: str = ""
-        self._running: targets.Started | None = None
+        self._running: dict[str, tuple[ExitStack, targets.Started]] = {}
+        atexit.register(self._stop_all)
 
     def target(self, name: str) -> targets.Started:
-        """Return the target called so; only one runs at a time, the provider beside it."""
-        if self._now != name or self._running is None:
-            self._stack.close()
-            self._stack = ExitStack()
-            upstream = self._stack.enter_context(targets.provider())
-            made = {
-                OURS: lambda: targets.hasten("asgi", upstream.port),
-                ALONE: lambda: targets.hasten("rsgi", upstream.port),
-                "bare ASGI": lambda: targets.bare("asgi"),
-                "bare RSGI": lambda: targets.bare("rsgi"),
-            }
-            self._running = (
-                upstream if name == "direct" else self._stack.enter_context(made[name]())
-            )
-            self._now = name
-        return self._running
+        """Return the target called so, running."""
+        if name not in self._running:
+            stack = ExitStack()
+            self._running[name] = stack, stack.enter_context(self._made(name))
+        return self._running[name][1]
+
+    def stop(self, name: str) -> None:
+        """Stop a target, if it runs."""
+        if name in self._running:
+            self._running.pop(name)[0].close()
+
+    def _made(self, name: str) -> AbstractContextManager[targets.Started]:
+        if name == DIRECT:
+            return targets.provider()
+        if name.startswith("bare"):
+            return targets.bare(name.removeprefix("bare ").lower())
+        provider = self.target(DIRECT).port
+        if name == LITELLM:
+            return targets.litellm(provider)
+        return targets.hasten("rsgi" if name == ALONE else "asgi", provider)
+
+    def _stop_all(self) -> None:
+        for name in list(self._running):
+            self.stop(name)
 
 
 def quick_cases() -> list[Case]:
@@ -77,28 +91,20 @@ def quick_cases() -> list[Case]:
 def cases(sizes: Sizes = FULL) -> list[Case]:
     """Return what is measured."""
     bench = Bench(sizes)
-    big = SMALL.replace("Is the tea", "Is the tea " * 1_800)
     hit = SMALL.replace("%d", "")
+    big = hit.replace("Is the tea", "Is the tea " * 1_800)
+    streams = sizes.streams
     return [
-        *_both("hit, 16 connections", partial(_cost, bench, hit, 16), (111, 83)),
-        _case("hit p50, 1 connection", "ms", partial(_p50, bench, hit, 1), 0.40),
-        _case("hit p90, 16 connections", "ms", partial(_p90, bench, hit, 16), 2.0),
-        *_both(
-            "hit, 20 kB prompt, 16 connections",
-            partial(_cost, bench, big.replace("%d", ""), 16),
-            (167, 125),
-        ),
-        _through("pass-through, 16 connections", "µs/call", partial(_pass, bench, 16), 200),
-        _through("miss that is stored, 16 connections", "µs/call", partial(_miss, bench), None),
-        _through("pass-through p50, 1 connection", "ms", partial(_pass_p50, bench), None),
-        _through("first token, 1 stream", "ms", partial(_first, bench, 1), None),
-        _through(
-            f"first token, {sizes.streams} streams",
-            "ms",
-            partial(_first, bench, sizes.streams),
-            None,
-        ),
-        _case("cached stream, whole", "ms", partial(_replay, bench), 3.0, with_bare=False),
+        *_both("hit, 16 connections", partial(_cost, bench, hit), (111, 83)),
+        _case("hit p50, 1 connection", "ms", partial(_p50, bench, hit), 0.40),
+        _case("hit p90, 16 connections", "ms", partial(_p90, bench, hit), 2.0),
+        *_both("hit, 20 kB prompt, 16 connections", partial(_cost, bench, big), (167, 125)),
+        _case("cached stream, whole", "ms", partial(_replay, bench), 3.0, bare=""),
+        _case("pass-through, 16 connections", "µs/call", partial(_pass, bench), 200, bare=DIRECT),
+        _case("miss that is stored, 16 connections", "µs/call", partial(_miss, bench), bare=DIRECT),
+        _added("pass-through p50, 1 connection", partial(_pass_p50, bench), 0.45),
+        _added("first token, 1 stream", partial(_first, bench, 1), 0.5),
+        _added(f"first token, {streams} streams", partial(_first, bench, streams), 0.5),
         *_started(bench),
     ]
 
@@ -106,10 +112,9 @@ def cases(sizes: Sizes = FULL) -> list[Case]:
 def _both(name: str, work: Callable[[str], float], goals: tuple[float, float]) -> list[Case]:
     """Return a case for the whole server and one for the gateway alone."""
     whole = {OURS: partial(work, OURS), "bare": partial(work, "bare ASGI")}
-    alone = {OURS: partial(work, ALONE), "bare": partial(work, "bare RSGI")}
     return [
         Case(f"{name}, whole server", "µs/call", whole, goal=goals[0], bare="bare"),
-        Case(f"{name}, {ALONE}", "µs/call", alone, goal=goals[1], bare="bare"),
+        _case(name, "µs/call", work, goals[1]),
     ]
 
 
@@ -117,46 +122,55 @@ def _case(
     name: str,
     unit: str,
     work: Callable[[str], float],
-    goal: float | None,
-    with_bare: bool = True,  # noqa: FBT001, FBT002 - whether there is anything to compare with
+    goal: float | None = None,
+    bare: str = "bare RSGI",
 ) -> Case:
+    """Return a case for the gateway alone, beside a peer and what there is at the least."""
     runners: dict[str, Callable[[], float] | str] = {OURS: partial(work, ALONE)}
-    if with_bare:
-        runners["bare"] = partial(work, "bare RSGI")
-    return Case(f"{name}, {ALONE}", unit, runners, goal=goal, bare="bare" if with_bare else "")
+    if bare:
+        runners["bare"] = partial(work, bare)
+    runners[LITELLM] = _of_peer(work)
+    return Case(f"{name}, {ALONE}", unit, runners, goal=goal, bare="bare" if bare else "")
 
 
-def _through(name: str, unit: str, work: Callable[[str], float], goal: float | None) -> Case:
-    runners = {OURS: partial(work, ALONE), "bare": partial(work, "direct")}
-    return Case(f"{name}, {ALONE}", unit, runners, goal=goal, bare="bare")
+def _added(name: str, work: Callable[[str], float], goal: float) -> Case:
+    """Return a case for what comes on top of asking the provider directly, in turn with it."""
+
+    def more(target: str) -> float:
+        return work(target) - work(DIRECT)
+
+    runners = {OURS: partial(more, ALONE), LITELLM: _of_peer(more)}
+    return Case(f"added to {name}, {ALONE}", "ms", runners, goal=goal)
 
 
-def _load(bench: Bench, name: str, body: str, connections: int, **more: object) -> Load:
-    port = bench.target(name).port
-    seconds = bench.sizes.seconds
-    return Load(port, CHAT, body, connections, seconds, **more)  # type: ignore[arg-type]
+def _of_peer(work: Callable[[str], float]) -> Callable[[], float] | str:
+    return partial(work, LITELLM) if targets.LITELLM.exists() else "not installed"
 
 
-def _cost(bench: Bench, body: str, connections: int, name: str) -> float:
-    return driven(_load(bench, name, body, connections)).call_us
+def _load(bench: Bench, name: str, body: str, connections: int, **more: Any) -> Load:
+    body = body.replace("{", OPEN_PEER, 1) if more and name == LITELLM else body
+    seconds = bench.sizes.streams_s if STREAM in body else bench.sizes.seconds
+    return Load(bench.target(name).port, CHAT, body, connections, seconds, **more)
 
 
-def _p50(bench: Bench, body: str, connections: int, name: str) -> float:
-    return driven(_load(bench, name, body, connections)).p50_us / 1e3
+def _cost(bench: Bench, body: str, name: str) -> float:
+    return driven(_load(bench, name, body, 16)).call_us
 
 
-def _p90(bench: Bench, body: str, connections: int, name: str) -> float:
-    return driven(_load(bench, name, body, connections)).p90_us / 1e3
+def _p50(bench: Bench, body: str, name: str) -> float:
+    return driven(_load(bench, name, body, 1)).p50_us / 1e3
 
 
-def _pass(bench: Bench, connections: int, name: str) -> float:
-    off = {"hasten-cache-mode": "off"}
-    return driven(_load(bench, name, SMALL, connections, headers=off)).call_us
+def _p90(bench: Bench, body: str, name: str) -> float:
+    return driven(_load(bench, name, body, 16)).p90_us / 1e3
+
+
+def _pass(bench: Bench, name: str) -> float:
+    return driven(_load(bench, name, SMALL, 16, headers=OFF)).call_us
 
 
 def _pass_p50(bench: Bench, name: str) -> float:
-    off = {"hasten-cache-mode": "off"}
-    return driven(_load(bench, name, SMALL, 1, headers=off)).p50_us / 1e3
+    return driven(_load(bench, name, SMALL, 1, headers=OFF)).p50_us / 1e3
 
 
 def _miss(bench: Bench, name: str) -> float:
@@ -164,29 +178,33 @@ def _miss(bench: Bench, name: str) -> float:
 
 
 def _first(bench: Bench, streams: int, name: str) -> float:
-    body = SMALL.replace("{", '{"stream":true,', 1)
-    return driven(_load(bench, name, body, streams)).first_us / 1e3
+    return driven(_load(bench, name, _streamed(SMALL), streams)).first_us / 1e3
 
 
 def _replay(bench: Bench, name: str) -> float:
-    body = SMALL.replace("{", '{"stream":true,', 1).replace("%d", "")
-    return driven(_load(bench, name, body, 1)).p50_us / 1e3
+    return driven(_load(bench, name, _streamed(SMALL.replace("%d", "")), 1)).p50_us / 1e3
+
+
+def _streamed(body: str) -> str:
+    return body.replace("{", "{" + STREAM, 1)
 
 
 def _started(bench: Bench) -> list[Case]:
     """Return what a target takes to start, and holds after some load."""
 
     def start_s(name: str) -> float:
-        bench.target("direct")
+        if name != LITELLM:  # it takes long: one start counts
+            bench.stop(name)
         return bench.target(name).start_s
 
     def held_mb(name: str) -> float:
         driven(_load(bench, name, SMALL, 16))
         return bench.target(name).held_mb()
 
+    whole = "whole server"
     return [
-        Case(f"start, {ALONE}", "s", {OURS: partial(start_s, ALONE)}, goal=0.8),
-        Case("start, whole server", "s", {OURS: partial(start_s, OURS)}, goal=3.0),
-        Case(f"memory under load, {ALONE}", "MB", {OURS: partial(held_mb, ALONE)}, goal=90),
-        Case("memory under load, whole server", "MB", {OURS: partial(held_mb, OURS)}, goal=180),
+        _case("start", "s", start_s, 0.8, bare=""),
+        Case(f"start, {whole}", "s", {OURS: partial(start_s, OURS)}, goal=3.0),
+        _case("memory under load", "MB", held_mb, 90, bare=""),
+        Case(f"memory under load, {whole}", "MB", {OURS: partial(held_mb, OURS)}, goal=180),
     ]

@@ -124,7 +124,7 @@ class Run:
             if first_s:
                 self.first_s.append(first_s - sent_s)
             self.errors += not answer.startswith(b"HTTP/1.1 200")
-        if now_s >= self._until_s or len(self.took_s) >= self._load.at_most:
+        if (now_s >= self._until_s and self.took_s) or len(self.took_s) >= self._load.at_most:
             self.is_over = True
             self.over.set()
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 TARGET_CORE, LOAD_CORE = 0, 1
+LITELLM = Path(__file__).parents[2] / ".venv-litellm/bin/litellm"
 START_WITHIN_S = 60.0
 
 
@@ -90,6 +91,38 @@ def hasten(kind: str, provider_port: int) -> Iterator[Started]:
             yield started
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def litellm(provider_port: int) -> Iterator[Started]:
+    """Run LiteLLM's proxy before the provider: a cache in memory, one worker, no keys."""
+    port = free_port()
+    settings = {
+        "model_list": [
+            {
+                "model_name": "gpt-4o",
+                "litellm_params": {
+                    "model": "openai/gpt-4o",
+                    "api_base": f"http://127.0.0.1:{provider_port}/v1",
+                    "api_key": "sk-bench",
+                },
+            }
+        ],
+        "litellm_settings": {"cache": True, "cache_params": {"type": "local"}},
+    }
+    with tempfile.TemporaryDirectory(prefix="hasten-bench-") as folder:
+        config = Path(folder) / "config.yaml"
+        config.write_bytes(orjson.dumps(settings))  # JSON is YAML
+        command = [str(LITELLM), "--config", str(config), "--port", str(port)]
+        env = {
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
+        }
+        with running(command, port, TARGET_CORE, env) as started:
+            hello = '{"model":"gpt-4o","messages":[{"role":"user","content":"hello %d"}]}'
+            driven(Load(port, "/v1/chat/completions", hello, 4, warm_s=4.0))  # its first are slow
+            yield started
 
 
 @contextmanager

@@ -102,7 +102,7 @@ class CacheFill:
         if entry is None or not self._look.tiers:
             return
         await self._cache.write(entry, self._look.tiers)
-        await self._cache.ledger.pull()
+        await self._cache.ledger.pull_soon()
         if not self._is_alive(entry):
             await self._take_back(entry)
 

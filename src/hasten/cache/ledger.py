@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from hasten.cache.entry import CacheEntry
     from hasten.store.base import ByteStore
 
+TOGETHER_S = 0.02
+"""What is written within this time is looked after together."""
+
 _REACH = ("process", "machine", "network")
 
 
@@ -40,12 +43,35 @@ class CacheLedger:
         self.on_news: Callable[[], None] = _no_news
         self._holder = secrets.token_bytes(8)
         self._pulling: asyncio.Task[None] | None = None
+        self._soon: asyncio.Task[None] | None = None
+        self._pulled_s = -math.inf
 
     async def sync(self) -> None:
         """Bring the view up to date, once for all who ask meanwhile."""
         if self._pulling is None or self._pulling.done():
             self._pulling = asyncio.create_task(self.pull(), name="cache generations")
         await asyncio.shield(self._pulling)
+
+    async def pull_soon(self) -> None:
+        """Bring the view up to date by a look that begins after now, at most one in ``TOGETHER_S``.
+
+        For whoever has written something and is not waited for: a look at a database costs
+        more than the write did.
+        """
+        wait_s = self._pulled_s + TOGETHER_S - current_clock().monotonic()
+        if wait_s <= 0 or self.tier.store.reach == "process":
+            self._pulled_s = current_clock().monotonic()
+            await self.pull()
+            return
+        if self._soon is None:
+            self._soon = asyncio.create_task(self._pull_in(wait_s), name="cache generations, soon")
+        await asyncio.shield(self._soon)
+
+    async def _pull_in(self, wait_s: float) -> None:
+        await current_clock().sleep(wait_s)
+        self._soon = None  # who has written from now on needs a later look
+        self._pulled_s = current_clock().monotonic()
+        await self.pull()
 
     async def pull(self) -> None:
         """Bring the view up to date now. A ledger that forgot is told to start again above it."""

@@ -10,10 +10,14 @@ from __future__ import annotations
 import logging
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
 
 from hasten import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 VERBS = {
     "serve": "Serve the applications and the console.",
@@ -56,8 +60,8 @@ EXIT_CODES: dict[type[errors.HastenError], int] = {
 INTERRUPTED = 130
 
 
-def build() -> typer.Typer:
-    """Return the command with all its verbs."""
+def build(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """Return the command with its verbs, by default all."""
     command = typer.Typer(
         name="hasten",
         help="Makes LLM-backed endpoints fast and cheap without making them worse.",
@@ -65,16 +69,22 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for verb, what in VERBS.items():
-        import_module(f"hasten.cli.{verb}").add(command, what)
+    command.callback()(_nothing)  # a command with one verb would else be that verb
+    for verb in verbs:
+        import_module(f"hasten.cli.{verb}").add(command, VERBS[verb])
     return command
+
+
+def _nothing() -> None:
+    """Do nothing before the verb."""
 
 
 def main() -> None:
     """Run the command; every error Hasten knows ends in one line and its exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        build()()
+        asked = sys.argv[1:2]  # the others need not be loaded
+        build(asked if asked and asked[0] in VERBS else VERBS)(prog_name="hasten")
     except errors.HastenError as error:
         sys.stderr.write(f"hasten: {error}\n")
         sys.exit(exit_code(error))

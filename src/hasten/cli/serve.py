@@ -31,6 +31,7 @@ from hasten.serve.admission import refuse_open_bind
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    from hasten.app import App
     from hasten.settings import Settings
     from hasten.wire import Runtime
 
@@ -77,7 +78,8 @@ def serve(
     shared = shared_through(settings)
     with only_server(settings.home):
         # Here, not in a worker: what cannot be opened ends the command with its own exit code.
-        with_runtime(functools.partial(_refuse_open_bind, settings.host), settings)
+        apps: dict[str, App] | None = {} if gateway_only else None
+        with_runtime(functools.partial(_refuse_open_bind, settings.host), settings, apps)
         port = free_port(settings.host, settings.port)
         answering = settings.model or "the simulated model, no key needed"
         ready = (

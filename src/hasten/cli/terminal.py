@@ -18,9 +18,10 @@ from hasten.errors import InvalidInput
 from hasten.trace.waterfall import duration_label
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    from hasten.app import App
     from hasten.settings import Settings
     from hasten.trace.event import RunRecord
     from hasten.trace.span import Span
@@ -52,9 +53,14 @@ def write_file(path: Path, content: bytes) -> None:
     err.print(f"wrote {path}", soft_wrap=True)
 
 
-def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | None = None) -> T:
+def with_runtime(
+    work: Callable[[Runtime], Awaitable[T]],
+    settings: Settings | None = None,
+    apps: Mapping[str, App] | None = None,
+) -> T:
     """Open the runtime that ``settings`` (by default those in force) describe, work, close it.
 
+    ``apps`` are by default all that are installed.
     SIGTERM ends it as Ctrl-C does: what runs is stored as cancelled.
     """
     from hasten.settings import load_settings
@@ -62,7 +68,7 @@ def with_runtime(work: Callable[[Runtime], Awaitable[T]], settings: Settings | N
 
     async def opened() -> T:
         interrupted_by_sigterm()
-        runtime = await Runtime.open(settings or load_settings())
+        runtime = await Runtime.open(settings or load_settings(), apps)
         try:
             return await work(runtime)
         finally:

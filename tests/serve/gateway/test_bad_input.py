@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from openai.types import responses
+from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_create_params as beta_params
+from openai.types import embedding_create_params, responses
 from openai.types.chat import completion_create_params
 
 from hasten.caller import LOCAL
 from hasten.serve.gateway.routes import CHAT as CHAT_ROUTE
-from hasten.serve.gateway.routes import IGNORED, RESPONSES, read_question
+from hasten.serve.gateway.routes import COUNT, EMBEDDINGS, IGNORED, RESPONSES, read_question
+from hasten.serve.gateway.routes import MESSAGES as MESSAGES_ROUTE
 from tests.serve.gateway.conftest import CHAT, MESSAGES, ask
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ HEAD = (
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 )
 PATHS = (CHAT, MESSAGES, "/v1/responses", "/v1/embeddings", "/v1/messages/count_tokens")
+SEED = 7
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 1e308, 2**70, "", "\u0000", "é" * 300, "\ud800", [], {}, [[]]),
     *(
@@ -77,7 +81,7 @@ def test_malformed_requests(through: Through, count: int) -> None:
     """Seeded nonsense against the simulated model: 4xx or an answer, nothing else, every time."""
 
     async def test(door: Door) -> None:
-        source = random.Random(7)
+        source = random.Random(SEED)
         statuses = set()
         for _ in range(count // 20):
             asked = [door.post(*mangled(source)) for _ in range(20)]
@@ -171,14 +175,22 @@ def fields_of(*kinds: Any) -> list[str]:
             RESPONSES,
             fields_of(responses.response_create_params.ResponseCreateParamsBase),
         ),
+        (
+            MESSAGES_ROUTE,
+            fields_of(
+                message_create_params.MessageCreateParamsBase,
+                beta_params.MessageCreateParamsBase,
+            ),
+        ),
+        (COUNT, fields_of(message_count_tokens_params.MessageCountTokensParams)),
+        (EMBEDDINGS, fields_of(embedding_create_params.EmbeddingCreateParams)),
     ],
-    ids=["chat", "responses"],
+    ids=["chat", "responses", "messages", "count_tokens", "embeddings"],
 )
 def test_every_field_is_in_the_key(route: Any, fields: list[str]) -> None:
     """Each field of the official client's types, and 50 unknown ones, but for the short list."""
     base = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
     plain = key_of(route, base)
-    assert len(fields) > 20
     for name in (*fields, *(f"unknown_{number}" for number in range(50))):
         value: Any = True if name == "stream" else {"include_usage": True}
         value = "other-model" if name == "model" else value
@@ -187,5 +199,7 @@ def test_every_field_is_in_the_key(route: Any, fields: list[str]) -> None:
         if name not in IGNORED and name != "model":
             for odd in (False, 0, 0.5, "x", [], [1], "y" * 100):
                 assert key_of(route, {**base, name: odd}) != key_of(route, {**base, name: value})
+    changed = [name for name in fields if name not in IGNORED]
+    assert len(changed) >= min(len(fields), 4)
     assert key_of(route, {**base, "top_p": 1}) != key_of(route, {**base, "top_p": 1.0})
     assert key_of(route, dict(reversed(base.items()))) == plain

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 WORDS = ("Tea ", "is ", "ready", ".")
@@ -209,7 +210,9 @@ def _message_events(body: Any) -> list[bytes]:
 
 
 @asynccontextmanager
-async def listening(serve: Callable[..., Awaitable[None]]) -> AsyncIterator[int]:
+async def listening(
+    serve: Callable[..., Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Listen for this block and serve each connection; give the port. Leaves nothing open."""
     writers: list[asyncio.StreamWriter] = []
 
@@ -217,7 +220,7 @@ async def listening(serve: Callable[..., Awaitable[None]]) -> AsyncIterator[int]
         writers.append(writer)
         await serve(reader, writer)
 
-    server = await asyncio.start_server(noted, "127.0.0.1", 0)
+    server = await asyncio.start_server(noted, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
