@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from statistics import quantiles
 from typing import Any, cast
 
@@ -19,7 +20,10 @@ import uvloop
 
 @dataclass
 class Load:
-    """What to send. A ``%d`` in ``body`` becomes a number that no other call has."""
+    """What to send. A ``%d`` in ``body`` becomes a number that no other call has.
+
+    The connections begin one after the other within ``spread_s``.
+    """
 
     port: int
     path: str
@@ -27,6 +31,7 @@ class Load:
     connections: int = 1
     seconds: float = 1.0
     warm_s: float = 0.2
+    spread_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     at_most: int = 1_000_000
 
@@ -50,8 +55,9 @@ class Figures:
 class Client(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, load: Load, run: Run) -> None:
+    def __init__(self, load: Load, run: Run, number: int) -> None:
         self._load = load
+        self._begins_in_s = load.spread_s * number / load.connections
         self._run = run
         lines = {"host": f"127.0.0.1:{load.port}", "content-type": "application/json"}
         lines |= load.headers
@@ -63,9 +69,9 @@ class Client(asyncio.Protocol):
         self._sent_s = self._first_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first request."""
+        """Send the first request when it is this connection's turn."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
-        self._send()
+        asyncio.get_running_loop().call_later(self._begins_in_s, self._send)
 
     def data_received(self, data: bytes) -> None:
         """Send the next request once this one is answered."""
@@ -148,8 +154,8 @@ async def drive(load: Load) -> Figures:
     """Send a load and return what came of it."""
     run, loop = Run(load), asyncio.get_running_loop()
     made: list[Any] = [
-        await loop.create_connection(lambda: Client(load, run), "127.0.0.1", load.port)
-        for _ in range(load.connections)
+        await loop.create_connection(partial(Client, load, run, number), "127.0.0.1", load.port)
+        for number in range(load.connections)
     ]
     await asyncio.wait_for(run.over.wait(), load.seconds + 30)
     found = run.figures()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hasten.model.chain import ChainPolicy, build_chain, limited, surround
 from hasten.model.providers import named, provider_model
-from hasten.model.simulated import SimulatedModel
+from hasten.model.simulated import SimProfile, SimulatedModel
 
 if TYPE_CHECKING:
     from hasten.app import App
@@ -66,10 +66,20 @@ def real_model(settings: Settings) -> Model:
     return surround(real_endpoint(settings, ChainPolicy()), ChainPolicy())
 
 
-def upstream_model(upstream: UpstreamSettings, api_key: str) -> Model:
-    """Return the model that asks one of the gateway's upstreams, inside its chain."""
+def upstream_model(upstream: UpstreamSettings, api_key: str, *, speed: float = 1.0) -> Model:
+    """Return the model that asks one of the gateway's upstreams, inside its chain.
+
+    A simulated one is ``speed`` times as quick; the gateway's own clock is the real one.
+    """
     if upstream.protocol == "simulated":
-        return build_chain(SimulatedModel(), ChainPolicy())
+        usual = SimProfile()
+        paced = dataclasses.replace(
+            usual,
+            ttft_s=usual.ttft_s / speed,
+            prefill_tokens_per_s=usual.prefill_tokens_per_s * speed,
+            decode_tokens_per_s=usual.decode_tokens_per_s * speed,
+        )
+        return build_chain(SimulatedModel(paced), ChainPolicy())
     from hasten.model.http import Deadlines, Endpoint
 
     within = Deadlines(

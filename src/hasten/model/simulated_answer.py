@@ -126,7 +126,7 @@ def _json(request: Request, schema: Any, habits: Habits, words: random.Random) -
 
 def _cut(text: str, request: Request) -> tuple[str, FinishReason]:
     """End ``text`` at the first stop sequence or at ``max_tokens``, whichever comes first."""
-    for stop in request.stop:
+    for stop in filter(None, request.stop):  # an empty one, as callers may send, stops nothing
         text = text.partition(stop)[0]
     if request.max_tokens is None or count_tokens(text) <= request.max_tokens:
         return text, "stop"

@@ -17,6 +17,7 @@ from hasten.caller import LOCAL
 from hasten.serve.gateway.routes import CHAT as CHAT_ROUTE
 from hasten.serve.gateway.routes import COUNT, EMBEDDINGS, IGNORED, RESPONSES, read_question
 from hasten.serve.gateway.routes import MESSAGES as MESSAGES_ROUTE
+from hasten.settings import UpstreamSettings
 from tests.serve.gateway.conftest import CHAT, MESSAGES, ask
 
 if TYPE_CHECKING:
@@ -92,10 +93,19 @@ def test_malformed_requests(through: Through, count: int) -> None:
                     assert given.json["error"]["message"]
         assert 400 in statuses
 
-    from hasten.settings import UpstreamSettings
+    quick = UpstreamSettings(name="sim", protocol="simulated")
+    through(test, upstreams=(quick,), speed=1_000.0, within_s=count / 20)
+
+
+def test_an_empty_stop_stops_nothing(through: Through) -> None:
+    """Found by the long run: the simulated model could not cut a text at nothing."""
+
+    async def test(door: Door) -> None:
+        for stop in ("", ["", "§"]):
+            assert (await door.post(CHAT, ask(stop=stop))).status == 200
 
     quick = UpstreamSettings(name="sim", protocol="simulated")
-    through(test, upstreams=(quick,), within_s=1_200)
+    through(test, upstreams=(quick,), speed=1_000.0)
 
 
 def test_doors_that_stay_shut(through: Through) -> None:

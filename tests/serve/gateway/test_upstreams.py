@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
+from hasten import virtual
+from hasten.clock import current_clock
+from hasten.model.base import Message, Request
 from hasten.model.simulated import SimProfile
 from hasten.serve.sim import create_sim_app
 from hasten.settings import UpstreamSettings
 from hasten.testing.http import serving
+from hasten.wire_models import upstream_model
 from tests.serve.gateway.conftest import CHAT, MESSAGES, Door, ask
 from tests.serve.gateway.upstream import Provider, listening
 
@@ -106,3 +110,21 @@ def test_gemini_behind_the_gateway(through: Callable[..., Any]) -> None:
             await door.gateway.upstreams.close()
 
     through(test, provider=Provider())
+
+
+def test_the_simulated_model_keeps_the_pace_that_is_set() -> None:
+    """At ten times the speed an answer takes a tenth, to the last bit of its text the same."""
+    told = {}
+    for speed in (1.0, 10.0):
+
+        async def one(speed: float = speed) -> tuple[str, float]:
+            model = upstream_model(
+                UpstreamSettings(name="sim", protocol="simulated"), "", speed=speed
+            )
+            began_s = current_clock().monotonic()
+            response = await model.complete(Request(messages=(Message("user", "tea?"),)))
+            return response.text, current_clock().monotonic() - began_s
+
+        told[speed] = virtual.run(one())
+    assert told[10.0][0] == told[1.0][0]
+    assert told[10.0][1] == pytest.approx(told[1.0][1] / 10)

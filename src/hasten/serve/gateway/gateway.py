@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hasten.cache.policy import CachePolicy
@@ -67,7 +68,8 @@ class Gateway:
         self.upstreams = upstreams_of(settings)
         self.calls = GatewayCalls(runtime.sink, runtime.keys)
         self.meters = KeyMeters(runtime.keys)
-        self.relay = Relay(self.upstreams, self.calls, upstream_model)
+        model_of = partial(upstream_model, speed=settings.speed)
+        self.relay = Relay(self.upstreams, self.calls, model_of)
         self.terms = TermsRead(Admission(settings))
         self.bodies = BodyWatch()
         self.memo: dict[tuple[Terms, str, str, bytes], Known] = {}

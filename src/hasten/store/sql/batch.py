@@ -10,12 +10,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Executable, Select, Table
+    from sqlalchemy.dialects import postgresql
 
 BATCH_ROWS = 500
 """At most so many rows go to the database in one statement."""
@@ -63,7 +64,11 @@ def _upsert(dialect: str, table: Table) -> Executable:
 
 
 def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def _execute(connection: Connection, insert: Executable, rows: Sequence[Row]) -> None:
