@@ -6,17 +6,22 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from hasten.jobs.queue import JobQueue
 from hasten.jobs.table import settle
 from hasten.jobs.worker import JobWorker, WorkerPolicy
 from hasten.store.peers import Peers
 from hasten.store.sql import open_sql
+from hasten.store.sql.schema import jobs
 from hasten.testing.queue_contract import submitted
 from tests.wire.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import pytest
 
     from hasten.jobs.job import JobRecord
 
@@ -81,6 +86,29 @@ def test_who_sleeps_is_handed_what_comes(tmp_path: Path) -> None:
             may_end.set()
             await until(lambda: is_done(queue, 4))
             assert begun == ["a", "b", "d", "c"]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_who_is_busy_looks_for_the_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """News that comes all the time does not put off what a killed process left."""
+    monkeypatch.setattr("hasten.jobs.worker.LOOK_S", 0.1)
+
+    async def main() -> None:
+        async with working(tmp_path) as (queue, _worker, _begun, may_end):
+            may_end.set()
+            job = await submitted(queue, "dead", due_s=2e9)
+            left = {"status": "running", "worker": "gone", "lease_s": 1.0}
+            await queue.store.write(
+                lambda connection: connection.execute(sa.update(jobs).values(left))
+            )
+            for number in range(200):
+                await submitted(queue, f"r{number}")
+                await asyncio.sleep(0.01)
+                if (await queue.any(job.job_id)).interruptions:
+                    return
+            message = "it never looked"
+            raise AssertionError(message)
 
     asyncio.run(asyncio.wait_for(main(), 20))
 

@@ -116,6 +116,7 @@ class JobWorker:
         self._tasks = [
             asyncio.create_task(self._take_on(), name="job worker"),
             asyncio.create_task(self._hold_on(), name="job leases"),
+            asyncio.create_task(self._look_around(), name="job look"),
         ]
 
     async def drain(self, within_s: float) -> None:
@@ -170,25 +171,28 @@ class JobWorker:
         return None
 
     async def _sleep(self, next_due_s: float | None) -> None:
-        """Wait for news, or until a job is due, or until a look finds something."""
-        while not self._news.is_set():
-            wait_s = LOOK_S
-            if next_due_s is not None:
-                wait_s = min(wait_s, max(0.0, next_due_s - self.queue.clock.now()))
-            self._is_asleep = True
-            try:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), wait_s)
-                    return
-            finally:
-                self._is_asleep = False
-            if wait_s < LOOK_S or await self._look():
-                return
+        """Wait for news, or until a job is due."""
+        wait_s = None
+        if next_due_s is not None:
+            wait_s = max(0.0, next_due_s - self.queue.clock.now())
+        self._is_asleep = not self._news.is_set()
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), wait_s)
+        finally:
+            self._is_asleep = False
 
-    async def _look(self) -> bool:
-        if self._chores is not None:
-            await self._chores()
-        return await self.queue.look()
+    async def _look_around(self) -> None:
+        """Look every ``LOOK_S``, however much there is to do: others wait for what the dead had."""
+        while True:
+            await self.queue.clock.sleep(LOOK_S)
+            try:
+                if self._chores is not None:
+                    await self._chores()
+                if await self.queue.look():
+                    self._news.set()
+            except StoreError as error:
+                _log.warning("nothing is looked for: %s", error)
 
     def _begin(self, job: JobRecord) -> None:
         task = asyncio.create_task(self._work(job), name=job.job_id)
