@@ -20,13 +20,13 @@ from hasten.cli.run import read_inputs
 from hasten.cli.terminal import AsJson, ago, err, out, seconds, with_runtime, write_json
 from hasten.clock import current_clock
 from hasten.jobs.job import ATTEMPTS, MAX_ATTEMPTS, MAX_PRIORITY, NORMAL, JobFilter
-from hasten.wire_jobs import RuntimeJobs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from hasten.jobs.job import JobRecord
     from hasten.wire import Runtime
+    from hasten.wire_jobs import RuntimeJobs
 
 FAILED = 1
 
@@ -79,6 +79,8 @@ def submit(
 
     async def work(runtime: Runtime) -> JobRecord:
         inputs = read_inputs(pick_app(runtime.apps, app), file, sample, assign or [])
+        from hasten.wire_jobs import RuntimeJobs
+
         return await RuntimeJobs(runtime).submit(
             app,
             inputs,
@@ -118,6 +120,8 @@ def cron(as_json: AsJson = False) -> None:
     """List crons."""
 
     async def work(runtime: Runtime) -> list[dict[str, Any]]:
+        from hasten.wire_jobs import RuntimeJobs
+
         return RuntimeJobs(runtime).cron.upcoming()
 
     lines = with_runtime(work)
@@ -160,6 +164,8 @@ def _on_job(
     """Do something with a job, whoever's it is: the state folder is open to who sits here."""
 
     async def work(runtime: Runtime) -> JobRecord:
+        from hasten.wire_jobs import RuntimeJobs
+
         jobs = RuntimeJobs(runtime)
         return await act(jobs, await jobs.queue.any(job_id))
 

@@ -11,7 +11,6 @@ import typer
 from hasten.cli.terminal import err, seconds, with_runtime
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput
-from hasten.wire_jobs import RuntimeJobs
 
 if TYPE_CHECKING:
     from hasten.jobs.job import JobRecord
@@ -40,6 +39,8 @@ def worker(
 
 
 async def _work(runtime: Runtime) -> None:
+    from hasten.wire_jobs import RuntimeJobs
+
     jobs = RuntimeJobs(runtime)
     progress = _Progress()
     jobs.work().listeners.append(progress.tell)
