@@ -17,7 +17,7 @@ from hasten.apps.persona.details import GRAPH as HASTEN
 from hasten.apps.persona.events import PersonaLog
 from hasten.apps.persona.inputs import COMPARE_SAMPLES, SAMPLES, CompareInputs, DetailsInputs
 from hasten.apps.persona.sources import LATENCY_S, Sources
-from hasten.apps.persona.tables import metadata
+from hasten.apps.persona.tables import QUERIES, metadata
 from hasten.apps.persona.targets import PROFILE, TARGETS
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ app = App(
     },
     tables=metadata,
     migrations=HERE / "migrations",
+    queries=QUERIES,
     seed=seed,
     storage_s=0.004,
     routes=routes,

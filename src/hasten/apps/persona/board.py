@@ -17,7 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hasten import Caller, Tables, current_caller, current_clock
 from hasten.apps.persona.answers import Demographics
-from hasten.apps.persona.tables import personas, projects, responses
+from hasten.apps.persona.tables import (
+    personas,
+    personas_of,
+    projects,
+    responses,
+    said_by,
+    seen_by,
+)
 
 RESPONSES = 20
 """How many interview answers there are of a sample persona."""
@@ -70,15 +77,14 @@ class PersonaChange(BaseModel):
 
 async def find_persona(tables: Tables, persona_id: str) -> Persona | None:
     """Return a persona that the caller may see, or ``None``."""
-    which = sa.select(personas).where(personas.c.persona_id == persona_id, _seen_by())
-    row = await tables.row(which)
+    is_seen = seen_by(current_caller().tenant)
+    row = await tables.row(sa.select(personas).where(personas.c.persona_id == persona_id, is_seen))
     return None if row is None else Persona.model_validate(row)
 
 
 async def list_personas(tables: Tables) -> list[Persona]:
     """Return all personas that the caller may see, by project and name."""
-    order = (personas.c.project_id, personas.c.persona_id)
-    rows = await tables.rows(sa.select(personas).where(_seen_by()).order_by(*order))
+    rows = await tables.rows(personas_of(current_caller().tenant))
     return [Persona.model_validate(row) for row in rows]
 
 
@@ -100,8 +106,7 @@ async def whose_personas(tables: Tables) -> list[tuple[Caller, str]]:
 
 async def responses_of(tables: Tables, persona_id: str, limit: int) -> tuple[str, ...]:
     """Return what a persona said in interviews, at most ``limit`` answers."""
-    said = sa.select(responses.c.said).where(responses.c.persona_id == persona_id)
-    rows = await tables.rows(said.order_by(responses.c.response_id).limit(limit))
+    rows = await tables.rows(said_by(persona_id).limit(limit))
     return tuple(row["said"] for row in rows)
 
 
@@ -175,10 +180,6 @@ def _responses(
         {"response_id": f"{persona_id}-{number:02d}", "persona_id": persona_id, "said": one} | owner
         for number, one in enumerate(said)
     ]
-
-
-def _seen_by() -> sa.ColumnElement[bool]:
-    return personas.c.tenant.in_(("", current_caller().tenant))
 
 
 def _owner() -> dict[str, str]:
