@@ -205,11 +205,11 @@ def test_a_stale_block_is_never_taken() -> None:
     assert virtual.run(main()).record.reuse["fresh_share"] == 1.0
 
 
-def test_a_guarantee_that_cannot_be_met_is_an_error() -> None:
-    """If blocks cannot be written anew and the rest came short, there is no answer."""
+def when_the_model_is_gone(fallback: Callable[..., Any] | None = None) -> Outcome:
+    """Answer once, then again with a ``block`` that must be written anew and cannot be."""
     fails: list[str] = []
 
-    @step(cache=KEPT)
+    @step(cache=KEPT, fallback=fallback)
     async def block(area: str) -> str:
         if fails:
             raise ValueError(*fails)
@@ -217,6 +217,7 @@ def test_a_guarantee_that_cannot_be_met_is_an_error() -> None:
 
     @step
     async def own(story: str) -> str:
+        await current_clock().sleep(1.0)
         return story
 
     @step
@@ -232,7 +233,12 @@ def test_a_guarantee_that_cannot_be_met_is_an_error() -> None:
             fails.append("the model is gone")
             return await graph.run({}, options=RunOptions(cache=cache, rerun=RERUN))
 
-    outcome = virtual.run(main())
+    return virtual.run(main())
+
+
+def test_a_guarantee_that_cannot_be_met_is_an_error() -> None:
+    """If blocks cannot be written anew and the rest came short, there is no answer."""
+    outcome = when_the_model_is_gone()
     assert outcome.status == "failed"
     assert isinstance(outcome.error, FreshnessRefused)
     assert outcome.outputs == {}
@@ -274,36 +280,11 @@ def test_what_another_run_is_writing_is_not_this_runs_own() -> None:
 
 def test_a_block_made_by_a_fallback_degrades_the_run() -> None:
     """Writing anew may end in a fallback: the run says so, and its answer is not kept."""
-    fails: list[str] = []
 
     async def plain(area: str) -> str:
         return area.ljust(100, "-")
 
-    @step(cache=KEPT, fallback=plain)
-    async def block(area: str) -> str:
-        if fails:
-            raise ValueError(*fails)
-        return area.ljust(100, ".")
-
-    @step
-    async def own(story: str) -> str:
-        await current_clock().sleep(1.0)
-        return story
-
-    @step
-    async def whole(block: str, own: str) -> str:
-        return block + own
-
-    told = Freshness(sections={"block": 100, "own": 100}, floor=lambda _: 0.4)
-    graph = Graph("short", [block, own, whole], inputs=Inputs, outputs=["whole"], freshness=told)
-
-    async def main() -> Outcome:
-        async with Cache() as cache:
-            await graph.run({}, options=RunOptions(cache=cache))
-            fails.append("the model is gone")
-            return await graph.run({}, options=RunOptions(cache=cache, rerun=RERUN))
-
-    outcome = virtual.run(main())
+    outcome = when_the_model_is_gone(plain)
     assert outcome.status == "degraded"
     assert outcome.degraded_by == ("block: fallback after ValueError",)
     assert "-" in outcome.outputs["whole"]

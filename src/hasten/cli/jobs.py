@@ -7,7 +7,6 @@ server or worker is there to do them.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from hasten.app import pick_app
 from hasten.caller import LOCAL
-from hasten.cli.run import read_inputs
+from hasten.cli.run import AppName, Assigned, InputFile, SampleName, read_inputs
 from hasten.cli.terminal import AsJson, ago, err, out, seconds, with_runtime, write_json
 from hasten.clock import current_clock
 from hasten.jobs.job import ATTEMPTS, MAX_ATTEMPTS, MAX_PRIORITY, NORMAL, JobFilter
@@ -50,15 +49,11 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def submit(
-    app: Annotated[str, typer.Argument(help="The application.")] = "discovery",
+    app: AppName = "discovery",
     mode: Annotated[str | None, typer.Option(help="A mode; by default its own choice.")] = None,
-    file: Annotated[Path | None, typer.Option("--input", help="JSON file of the inputs.")] = None,
-    sample: Annotated[
-        str | None, typer.Option(help="A sample to run; by default the first.")
-    ] = None,
-    assign: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one input.")
-    ] = None,
+    file: InputFile = None,
+    sample: SampleName = None,
+    assign: Assigned = None,
     speed: Annotated[float | None, typer.Option(help="Pace of its clock.")] = None,
     priority: Annotated[
         int,

@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 BOTH = "both"
 FAILED = 1
 
+AppName = Annotated[str, typer.Argument(help="The application.")]
+InputFile = Annotated[Path | None, typer.Option("--input", help="JSON file of the inputs.")]
+SampleName = Annotated[str | None, typer.Option(help="A sample to run; by default the first.")]
+Assigned = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one input.")
+]
+
 
 def add(command: typer.Typer, what: str) -> None:
     """Add the verb."""
@@ -41,15 +48,11 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def run(
-    app: Annotated[str, typer.Argument(help="The application.")] = "discovery",
+    app: AppName = "discovery",
     mode: Annotated[str | None, typer.Option(help="A mode, or both for a race.")] = None,
-    file: Annotated[Path | None, typer.Option("--input", help="JSON file of the inputs.")] = None,
-    sample: Annotated[
-        str | None, typer.Option(help="A sample to run; by default the first.")
-    ] = None,
-    assign: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one input.")
-    ] = None,
+    file: InputFile = None,
+    sample: SampleName = None,
+    assign: Assigned = None,
     clock: Annotated[
         Literal["virtual", "real"] | None,
         typer.Option(help="virtual or real; by default virtual, if it can be."),

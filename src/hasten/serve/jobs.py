@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from hasten.caller import Caller
 from hasten.errors import Forbidden, InvalidInput
 from hasten.jobs.job import ATTEMPTS, MAX_ATTEMPTS, MAX_PRIORITY, NORMAL, JobFilter, JobRecord
 from hasten.serve.auth import CallerOf
+from hasten.serve.runs import RunRequest
 from hasten.wire_jobs import RuntimeJobs
 
 router = APIRouter(tags=["jobs"])
@@ -26,17 +27,9 @@ LIST_LIMIT = 100
 MAX_DELAY_S = 366 * 86_400.0
 
 
-class JobBody(BaseModel):
-    """What ``POST /api/jobs`` takes."""
+class JobBody(RunRequest):
+    """What ``POST /api/jobs`` takes: a run, and when and how often to try it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    app: str = Field(description="The application's name; GET /api/apps lists them.")
-    inputs: dict[str, Any] = Field(description="Its inputs, as its schema says.")
-    mode: str | None = Field(None, description="One of its modes; by default its own choice.")
-    speed: float | None = Field(
-        None, gt=0, le=1000, description="Pace of the clock; simulated model only."
-    )
     priority: int = Field(
         NORMAL,
         ge=-MAX_PRIORITY,

@@ -13,6 +13,7 @@ import pytest
 from hasten.serve import create_app
 from hasten.settings import Settings, UpstreamSettings
 from hasten.testing.http import serving
+from tests.serve.conftest import Answer
 from tests.serve.gateway.upstream import Provider, providing
 
 if TYPE_CHECKING:
@@ -28,18 +29,8 @@ def ask(text: str = "tea?", **fields: Any) -> dict[str, Any]:
     return {"model": "gpt-4o", "messages": [{"role": "user", "content": text}], **fields}
 
 
-class Given:
+class Given(Answer):
     """A whole answer of the gateway."""
-
-    def __init__(self, status: int, headers: Any, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return orjson.loads(self.body)
 
     @property
     def said(self) -> str:
