@@ -22,6 +22,7 @@ from hasten.settings import Settings
 from hasten.testing.http import serving
 from tests.cutting import cutting
 from tests.toy import toy_app
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,11 +47,14 @@ def on_server(tmp_path: Path, test: Callable[[str, Runtime], Awaitable[Any]]) ->
 
 async def first_running(client: hasten.Client) -> str:
     """Wait for a run under way; return its id."""
-    while True:
-        for run in await client.runs():
-            if run["status"] == "running":
-                return str(run["run_id"])
-        await asyncio.sleep(0.01)
+    running: list[str] = []
+
+    async def is_there() -> bool:
+        running.extend(run["run_id"] for run in await client.runs() if run["status"] == "running")
+        return bool(running)
+
+    await until(is_there)
+    return running[0]
 
 
 def test_a_run_is_answered(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hasten.cli.serve import shared_through
 from hasten.errors import SettingsError
 from hasten.settings import Settings
 from tests.cli.processes import running
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -96,28 +97,27 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
             stream = client.stream("discovery", body["inputs"], speed=2)
             told = [await anext(stream) for _ in range(4)]
             run_id = told[0].data["run_id"]
-            readers = [asyncio.create_task(read_on(url, run_id)) for _ in range(READERS)]
-            await asyncio.sleep(0.3)
+            followed: list[list[hasten.client.RunMessage]] = [[] for _ in range(READERS)]
+            reading = asyncio.gather(*(read_on(url, run_id, into) for into in followed))
+            await until(lambda: all(followed))
             killed = parent.children()[0]
             killed.send_signal(signal.SIGKILL)
             told += [message async for message in stream]
-            followed = await asyncio.gather(*readers)
+            await reading
         assert all(one == told for one in followed)
         ends = [message.data["status"] for message in told if message.event == "end"]
         assert ends in (["complete"], ["failed"])
-        for _ in range(200):
-            if len(parent.children()) == 2:
-                return
-            await asyncio.sleep(0.05)
-        pytest.fail("no worker in the place of the one that was killed")
+        await until(lambda: len(parent.children()) == 2)
+        assert killed not in parent.children()
 
     on_workers(tmp_path, test)
 
 
-async def read_on(url: str, run_id: str) -> list[hasten.client.RunMessage]:
+async def read_on(url: str, run_id: str, into: list[hasten.client.RunMessage]) -> None:
     """Follow a run through whatever happens."""
     async with hasten.Client(url) as client:
-        return [message async for message in client.follow(run_id)]
+        async for message in client.follow(run_id):
+            into.append(message)  # noqa: PERF401 - it is looked at meanwhile
 
 
 def test_what_workers_share() -> None:

@@ -75,7 +75,7 @@ class Relay:
     async def _spoilt(self, data: bytes) -> bytes:
         self.struck += 1
         if self.fault == "slow":
-            await asyncio.sleep(self.delay_s)
+            await asyncio.sleep(self.delay_s)  # the fault itself
         elif self.fault == "silent":
             await asyncio.get_running_loop().create_future()
         elif self.fault == "garbled":

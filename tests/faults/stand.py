@@ -85,14 +85,14 @@ class Stand:
             while computed != self.computed:
                 computed = self.computed
                 assert await self.call(name) == value_of(name)
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # storing is not waited for, and tells nobody
 
     async def check_recovers(self, name: object) -> None:
         """Check that the store is in use again in time."""
         async with asyncio.timeout(RECOVERY_S):
             while not self.tier.is_available:
                 await self.call("meanwhile")
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # as requests would come meanwhile
             await self.check_hits(name)
 
 

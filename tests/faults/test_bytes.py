@@ -18,6 +18,7 @@ from hasten.store.disk import DiskStore
 from hasten.store.sql import TableStore
 from tests.faults import stand
 from tests.faults.stand import Stand, on_postgres, on_redis, recover_quickly, value_of
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -145,20 +146,13 @@ async def room_runs_out(place: Place, opened: Stand) -> None:
     for _ in range(5):
         large = os.urandom(30_000).hex()
         assert await opened.call(large) == value_of(large)
-    await until(lambda: opened.tier.errors > errors)
+    await until(lambda: opened.tier.errors > errors, stand.RECOVERY_S)
     assert opened.computed == computed + 5
-    await until(lambda: opened.tier.is_available)
+    await until(lambda: opened.tier.is_available, stand.RECOVERY_S)
     assert await opened.call("before") == value_of("before")
     assert opened.computed == computed + 5
     await place.make_room(opened)
     await opened.check_recovers("after")
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait until it is so, for some seconds at most."""
-    async with asyncio.timeout(stand.RECOVERY_S):
-        while not is_so():  # noqa: ASYNC110 - a counter tells nobody
-            await asyncio.sleep(0.01)
 
 
 async def run_on(

@@ -22,7 +22,7 @@ from hasten.store.sql.schema import events
 from hasten.wire import Runtime
 from hasten.wire_jobs import RuntimeJobs
 from tests.toy import toy_app
-from tests.wire.waiting import until
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +97,7 @@ async def kill_in_mid_job(home: Path, kills: int, seed: int) -> dict[str, Any]:
         await asyncio.to_thread(workers.wait_ready)
         for _ in range(kills):
             least = min(least, await at_least_in_flight(jobs, runtime, submitted))
-            await asyncio.sleep(draw.random() * 1.5)
+            await asyncio.sleep(draw.random() * 1.5)  # any moment of a job
             holders = Counter(job.worker for job in await running_jobs(runtime))
             pids = [str(process.pid) for process in workers.processes]
             (most, _), *_ = holders.most_common(1)

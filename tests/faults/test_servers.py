@@ -162,9 +162,9 @@ def test_a_frozen_server_costs_one_deadline(stand: Open, server: StoreServer) ->
         await opened.check_hits("before")
         with server.frozen():
             await opened.check_goes_on("meanwhile")
-            began_s = current_clock().monotonic()
+            asked = opened.asked
             await asyncio.gather(*(opened.call(("at once", number)) for number in range(50)))
-            assert current_clock().monotonic() - began_s < 1.0
+            assert opened.asked - asked < 25  # what looks whether it is back, none of the fifty
             assert not opened.tier.is_available
         await opened.check_recovers("after")
 
@@ -185,7 +185,7 @@ def test_recovery_at_its_usual_pace(stand: Open, monkeypatch: pytest.MonkeyPatch
         asked = opened.asked
         while current_clock().monotonic() - began_s < 4.0:
             await asyncio.gather(*(opened.call("meanwhile") for _ in range(20)))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # at its usual pace, which is what is tested
         assert 2 <= opened.asked - asked <= 6
         await opened.relay.spoil("")
         await opened.check_recovers("after")

@@ -14,6 +14,7 @@ import pytest
 
 from hasten.model.sse import EventReader, SentEvent
 from tests.cli.processes import running
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,15 +33,20 @@ class Hunted:
         self.cuts = 0
         self._dice = random.Random(seed)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its end has come."""
+        return bool(self.came) and '"complete":true' in self.came[-1].data
+
     async def read(self, session: aiohttp.ClientSession) -> None:
         """Read to the end; each of the first connections is cut after a random count of bytes."""
-        while not (self.came and '"complete":true' in self.came[-1].data):
+        while not self.is_whole:
             limit = self._dice.randint(1, CUT_BYTES) if self.cuts < CUTS else None
             after = self.came[-1].id if self.came else ""
             try:
                 await self._read_once(session, after, limit)
             except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(0.05)  # the worker was killed
+                continue  # the worker was killed, and another takes the connection
 
     async def _read_once(
         self, session: aiohttp.ClientSession, after: str, limit: int | None
@@ -73,7 +79,8 @@ async def hunt(url: str, parent: psutil.Process, streams: int, seed: int) -> lis
         ids = [await start(session, body) for _ in range(RUNS)]
         hunted = [Hunted(ids[n % RUNS], seed * 10_000 + n) for n in range(streams)]
         reading = asyncio.gather(*(one.read(session) for one in hunted))
-        await asyncio.sleep(1.5)
+        await until(lambda: sum(one.cuts for one in hunted) > streams)
+        assert not all(one.is_whole for one in hunted)
         random.Random(seed).choice(parent.children()).send_signal(signal.SIGKILL)
         await reading
         for run_id in ids:

@@ -15,7 +15,7 @@ from hasten.store.peers import Peers
 from hasten.store.sql import open_sql
 from hasten.store.sql.schema import jobs
 from hasten.testing.queue_contract import submitted
-from tests.wire.waiting import until
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def working(
 
     worker = JobWorker(queue, perform, WorkerPolicy(**policy))
     worker.start()
-    await asyncio.sleep(0.1)
+    await until(lambda: worker._is_asleep)
     try:
         yield queue, worker, begun, may_end
     finally:
@@ -102,15 +102,14 @@ def test_who_is_busy_looks_for_the_dead(tmp_path: Path, monkeypatch: pytest.Monk
             await queue.store.write(
                 lambda connection: connection.execute(sa.update(jobs).values(left))
             )
-            for number in range(200):
-                await submitted(queue, f"r{number}")
-                await asyncio.sleep(0.01)
-                if (await queue.any(job.job_id)).interruptions:
-                    return
-            message = "it never looked"
-            raise AssertionError(message)
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+            async def is_found_amid_news() -> bool:
+                await submitted(queue, f"r{queue.takes}")
+                return bool((await queue.any(job.job_id)).interruptions)
+
+            await until(is_found_amid_news)
+
+    asyncio.run(main())
 
 
 def test_what_has_a_limit_or_a_time_is_taken_in_turn(tmp_path: Path) -> None:

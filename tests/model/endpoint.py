@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from hasten.model.openai import OpenAIModel
+from hasten.model.providers import provider_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hasten.model.http import Endpoint
+    from hasten.model.providers import Protocol
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
 STREAM_OK = (
@@ -41,8 +42,8 @@ class RawEndpoint:
     """Answers each request with ``parts``, one after the other; a number is a pause in seconds.
 
     Then it closes the connection, unless the parts ended as a chunked body does.
-    ``heads`` and ``bodies`` are the requests' as they came. ``has_left`` is set when a
-    client closes its connection before all parts were sent.
+    ``heads`` and ``bodies`` are the requests' as they came. ``is_asked`` is set once there
+    is one, ``has_left`` when a client closes its connection before all parts were sent.
     """
 
     def __init__(self, parts: tuple[bytes | float, ...]) -> None:
@@ -50,7 +51,7 @@ class RawEndpoint:
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         self.connections = 0
-        self.has_left = asyncio.Event()
+        self.is_asked, self.has_left = asyncio.Event(), asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read requests and answer them, until the client or the script closes."""
@@ -80,6 +81,7 @@ class RawEndpoint:
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         self.heads.append(head)
         self.bodies.append(await reader.readexactly(length))
+        self.is_asked.set()
         return True
 
     async def _pause(self, seconds: float, reader: asyncio.StreamReader) -> None:
@@ -95,15 +97,14 @@ class RawEndpoint:
 
 @asynccontextmanager
 async def endpoint(
-    *parts: bytes | float, options: Endpoint | None = None
-) -> AsyncIterator[tuple[OpenAIModel, RawEndpoint]]:
+    *parts: bytes | float, options: Endpoint | None = None, protocol: Protocol = "openai"
+) -> AsyncIterator[tuple[Any, RawEndpoint]]:
     """Serve ``parts`` for this block; gives a model that asks there, and the endpoint."""
     raw = RawEndpoint(parts)
     server = await asyncio.start_server(raw.answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    model = OpenAIModel(
-        base_url=f"http://127.0.0.1:{port}/v1", model="m0", api_key="secret", endpoint=options
-    )
+    url = f"http://127.0.0.1:{port}/v1"
+    model = provider_model(protocol, base_url=url, model="m0", api_key="secret", endpoint=options)
     try:
         yield model, raw
     finally:

@@ -353,7 +353,7 @@ def test_a_cancelled_plain_call_ends_upstream() -> None:
     async def main() -> None:
         async with endpoint(30.0, OK) as (model, raw):
             task = asyncio.create_task(model.complete(ASK))
-            await asyncio.sleep(0.05)
+            await raw.is_asked.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

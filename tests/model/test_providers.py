@@ -23,7 +23,7 @@ from hasten.model.gemini import GeminiModel
 from hasten.model.http import Deadlines, Endpoint
 from hasten.model.openai import OpenAIModel, ResponsesModel
 from hasten.model.providers import named, provider_model
-from tests.model.endpoint import CHUNKED_END, OK, STREAM_OK, RawEndpoint, chunked
+from tests.model.endpoint import CHUNKED_END, OK, STREAM_OK, RawEndpoint, chunked, endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,23 +59,13 @@ def _ask(
     protocol: Protocol,
     parts: tuple[bytes | float, ...],
     ask: Callable[[Any], Awaitable[Any]],
-    endpoint: Endpoint | None = None,
+    options: Endpoint | None = None,
 ) -> tuple[Any, RawEndpoint]:
     """Return what ``ask`` makes of a model of ``protocol`` whose endpoint sends ``parts``."""
 
     async def main() -> tuple[Any, RawEndpoint]:
-        raw = RawEndpoint(parts)
-        server = await asyncio.start_server(raw.answer, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        model = provider_model(
-            protocol, base_url=url, model="m0", api_key="secret", endpoint=endpoint
-        )
-        try:
+        async with endpoint(*parts, options=options, protocol=protocol) as (model, raw):
             return await ask(model), raw
-        finally:
-            await model.close()
-            server.close()
-            await server.wait_closed()
 
     return asyncio.run(main())
 
@@ -160,18 +150,15 @@ def test_deadlines_hold_and_a_reader_who_leaves_ends_the_call(protocol: Protocol
     with pytest.raises(ModelTimeout):
         _ask(protocol, (30.0, OK), _complete, soon)
 
-    async def leave(model: Any) -> None:
-        task = asyncio.create_task(model.complete(ASK))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        await asyncio.wait([task])
+    async def leave() -> None:
+        async with endpoint(30.0, OK, protocol=protocol) as (model, raw):
+            task = asyncio.create_task(model.complete(ASK))
+            await raw.is_asked.wait()
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.wait_for(raw.has_left.wait(), 10.0)
 
-    _, raw = _ask(protocol, (30.0, OK), leave)
-
-    async def has_left() -> None:
-        await asyncio.wait_for(raw.has_left.wait(), 10.0)
-
-    assert raw.has_left.is_set() or asyncio.run(has_left()) is None
+    asyncio.run(leave())
 
 
 def test_anthropic_says_what_it_read_from_its_cache_and_wrote_into_it() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import aiohttp
 import psutil
-import pytest
 
 from hasten.testing.server import free_port
 from tests.talking import PIECE, PIECES
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +32,14 @@ async def stalled(port: int, path: str) -> asyncio.StreamWriter:
 
 async def answered(session: aiohttp.ClientSession) -> None:
     """Wait until the server answers."""
-    for _ in range(300):
-        try:
+
+    async def is_up() -> bool:
+        with suppress(aiohttp.ClientError):
             async with session.get("/health"):
-                return
-        except aiohttp.ClientError:
-            await asyncio.sleep(0.05)
-    pytest.fail("the server does not answer")
+                return True
+        return False
+
+    await until(is_up)
 
 
 async def settled_bytes(process: psutil.Process) -> int:
@@ -45,7 +47,7 @@ async def settled_bytes(process: psutil.Process) -> int:
     before = 0
     while (now := process.memory_info().rss) > before + 200_000:
         before = now
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # nothing tells that a process has all the memory it wants
     return now
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hasten.store.news import RunNews
 from hasten.store.peers import Peers
 from hasten.store.sql import open_sql
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,12 +60,16 @@ async def processes(
             await sql.close()
 
 
+def has_heard(speaker: Process, listener: Process) -> bool:
+    """Say a word, and tell whether one was heard."""
+    speaker.news.say("told", "run_0")
+    return not listener.heard.empty()
+
+
 async def exchange(one: Process, other: Process) -> None:
     """Say a word until it is heard, since a line may still be opening; then hear each other."""
     for speaker, listener in ((one, other), (other, one)):
-        while listener.heard.empty():
-            speaker.news.say("told", "run_0")
-            await asyncio.sleep(0.02)
+        await until(partial(has_heard, speaker, listener))
         speaker.news.say("told", "run_1")
         await listener.hears("told", "run_1")
         await speaker.hears("told", "run_1")

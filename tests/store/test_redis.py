@@ -18,6 +18,7 @@ from hasten.store.redis import RedisStore
 from hasten.store.redis_client import RedisPolicy, _host, connect
 from hasten.testing.store_contract import CLAUSES, digest, item
 from tests.store.redis_groups import run_cluster, run_sentinel, tell
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -230,9 +231,12 @@ def test_what_expired_leaves_the_index(redis_url: str, monkeypatch: pytest.Monke
                 for number in range(110)
             ]
             await store.set_many([*short, item("long", b"xx")])
-            await asyncio.sleep(0.1)
-            size = await store.size()
-            assert (size.entries, size.bytes) == (1, 2)
+
+            async def is_alone() -> bool:
+                size = await store.size()
+                return (size.entries, size.bytes) == (1, 2)
+
+            await until(is_alone)  # the server frees by its own clock
             assert await store.get_many([digest(0), digest("long")]) == [None, b"xx"]
 
     asyncio.run(main())
@@ -253,8 +257,7 @@ def test_news_are_heard_and_their_end_is_told(redis_server: RedisServer, redis_u
 
             listening = asyncio.ensure_future(store.listen(hear))
             asked = ("PUBSUB", "NUMSUB", "{hasten}:news")
-            while tell(port_of(redis_url), *asked).split()[-1] != "1":  # noqa: ASYNC110 - its event
-                await asyncio.sleep(0.01)
+            await until(lambda: tell(port_of(redis_url), *asked).split()[-1] == "1")
             epochs = [await other.bump([b"m" * 16]) for _ in range(2)]
             await asyncio.wait_for(has_two.wait(), 5)
             assert heard == epochs

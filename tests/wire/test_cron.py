@@ -18,7 +18,7 @@ from hasten.settings import Settings
 from hasten.wire import Runtime
 from hasten.wire_jobs import RuntimeJobs
 from tests.toy import toy_app
-from tests.wire.waiting import until
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ def test_two_servers_are_one_job_a_time(tmp_path: Path) -> None:
         async def are_done() -> bool:
             return (await queue.count()).get("done", 0) >= 6
 
-        await asyncio.wait_for(until(are_done), 20)
+        await until(are_done)
         for runtime, jobs in servers:
             await jobs.drain()
             found = await runtime.queue.list(JobFilter())
@@ -115,7 +115,7 @@ def test_what_nobody_waits_for_may_cost_so_much_a_day(tmp_path: Path) -> None:
         async def is_dead() -> bool:
             return (await runtime.queue.any(submitted.job_id)).status == "dead"
 
-        await asyncio.wait_for(until(is_dead), 20)
+        await until(is_dead)
         error = (await runtime.queue.any(submitted.job_id)).error
         await jobs.drain()
         await runtime.close()

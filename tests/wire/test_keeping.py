@@ -15,7 +15,7 @@ from hasten.clock import current_clock
 from hasten.errors import NotFound, StoreError
 from hasten.trace.event import RunRecord
 from hasten.trace.log import RunFilter
-from tests.wire.waiting import settled, until
+from tests.waiting import settled, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from hasten.testing.model import FakeModel
 from hasten.trace.log import RunFilter
 from hasten.wire import Runtime
 from tests.toy import toy_app
-from tests.wire.waiting import settled
+from tests.waiting import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

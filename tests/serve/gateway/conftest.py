@@ -15,6 +15,7 @@ from hasten.settings import Settings, UpstreamSettings
 from hasten.testing.http import serving
 from tests.serve.conftest import Answer
 from tests.serve.gateway.upstream import Provider, providing
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -76,6 +77,17 @@ class Door:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.get(path, headers=named) as answer:
             return Given(answer.status, answer.headers, await answer.read())
+
+
+async def leave(door: Door, body: Any, mode: str) -> None:
+    """Ask, hang up while the provider takes its time, and wait until it has noticed."""
+    provider = door.provider
+    seen, broken = len(provider.seen), provider.broken_calls
+    call = asyncio.create_task(door.post(CHAT, body, hasten_cache_mode=mode))
+    await until(lambda: len(provider.seen) > seen)
+    call.cancel()
+    await asyncio.wait([call])
+    await until(lambda: provider.broken_calls > broken)
 
 
 @asynccontextmanager

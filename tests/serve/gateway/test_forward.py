@@ -12,6 +12,7 @@ from hasten.errors import ModelTimeout, ModelUnavailable, SettingsError
 from hasten.serve.gateway.forward import HIGH_BYTES, Forwarder
 from hasten.settings import UpstreamSettings
 from tests.serve.gateway.upstream import Provider, listening, providing
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -162,8 +163,8 @@ def test_a_slow_reader_makes_the_upstream_wait() -> None:
         async with listening(serve) as port:
             forwarder = Forwarder(settings_for(f"http://127.0.0.1:{port}"))
             reply = await forwarder.send(request(), BODY)
-            await asyncio.sleep(0.3)
-            assert reply._held <= 2 * HIGH_BYTES
+            await until(lambda: reply._link._is_paused)
+            assert HIGH_BYTES < reply._held <= 2 * HIGH_BYTES
             assert sent < size
             total = 0
             async for piece in reply.pieces():

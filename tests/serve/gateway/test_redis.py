@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.serve.gateway.conftest import CHAT, ask
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,18 +16,26 @@ if TYPE_CHECKING:
 
     Through = Callable[..., Any]
 
-PATIENT_S = 2.0
-"""What the first calls may wait for a store that says nothing; those after it do not wait."""
 
-QUICK_S = 0.25
+async def answered(door: Door, *texts: str) -> None:
+    """Ask one after the other, and check that each is answered."""
+    for text in texts:
+        given = await door.post(CHAT, ask(text))
+        assert given.status == 200, given.body
 
 
-async def timed(door: Door, text: str) -> float:
-    """Return how long a call took."""
-    began_s = time.perf_counter()
-    given = await door.post(CHAT, ask(text))
-    assert given.status == 200, given.body
-    return time.perf_counter() - began_s
+def counted(store: Any) -> list[str]:
+    """Note from now on what is asked of a store; return the notes."""
+    asked: list[str] = []
+    for name in ("get_many", "set_many", "changes"):
+        act = getattr(store, name)
+
+        async def noted(*given: Any, name: str = name, act: Any = act) -> Any:
+            asked.append(name)
+            return await act(*given)
+
+        setattr(store, name, noted)
+    return asked
 
 
 def test_a_frozen_redis(through: Through, redis_server: RedisServer) -> None:
@@ -35,15 +43,20 @@ def test_a_frozen_redis(through: Through, redis_server: RedisServer) -> None:
     redis_server.flush()
 
     async def test(door: Door) -> None:
-        await timed(door, "known")
-        await asyncio.sleep(1.1)  # so that memory's view of what was invalidated is due
+        await answered(door, "known")
+        (tier,) = [one for one in door.runtime.cache.all_tiers() if one.name == "redis"]
+        asked = counted(tier.store)
+        door.runtime.cache.ledger.view.doubt()  # so that even what memory holds asks the store
         with redis_server.frozen():
-            for text in ("known", "new 1", "new 2"):
-                assert await timed(door, text) < PATIENT_S
-            for number in range(5):
-                assert await timed(door, "known") < QUICK_S
-                assert await timed(door, f"newer {number}") < QUICK_S
-        assert await timed(door, "known") < PATIENT_S
+            await answered(door, "known", "new 1", "new 2")
+            assert asked, "it was found out by asking"
+            assert not tier.is_available
+            first = len(asked)
+            for number in range(20):
+                await answered(door, "known", f"newer {number}")
+            assert len(asked) - first < 20  # what looks whether it is back, none of the forty
+        await until(lambda: tier.is_available)
+        await answered(door, "known", "newer 1")
 
     through(test, redis_url=redis_server.url)
 
@@ -52,7 +65,7 @@ def test_a_redis_that_was_never_there(through: Through) -> None:
     """Started without it, the gateway answers, keeps and shares."""
 
     async def test(door: Door) -> None:
-        await timed(door, "a")
+        await answered(door, "a")
         given = await asyncio.gather(*(door.post(CHAT, ask("b")) for _ in range(20)))
         assert {one.status for one in given} == {200}
         assert "hit" in (await door.post(CHAT, ask("a"))).said

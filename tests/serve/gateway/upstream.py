@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,15 @@ class Provider:
     """What the provider does, and what it saw.
 
     ``wait_s`` before it answers, ``refusals`` are answered instead, first come first
-    served: status, headers, body. ``dies_after`` closes a stream after so many words.
+    served: status, headers, body. ``dies_after`` closes a stream after so many events,
+    ``rests_after`` holds it there until ``may_go_on`` is set.
     """
 
     wait_s: float = 0.0
     refusals: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     dies_after: int | None = None
-    pause_s: float = 0.0
+    rests_after: int | None = None
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
     is_chunked: bool = False
     seen: list[Seen] = field(default_factory=list)
     open_calls: int = 0
@@ -119,10 +121,10 @@ class Provider:
             if self.dies_after is not None and place >= self.dies_after:
                 writer.transport.abort()
                 return
+            if place == self.rests_after:
+                await self.may_go_on.wait()
             writer.write(b"%x\r\n%b\r\n" % (len(event), event))
             await writer.drain()
-            if self.pause_s:
-                await asyncio.sleep(self.pause_s)
             if writer.transport.is_closing():
                 self.broken_calls += 1
                 return
@@ -215,10 +217,14 @@ async def listening(
 ) -> AsyncIterator[int]:
     """Listen for this block and serve each connection; give the port. Leaves nothing open."""
     writers: list[asyncio.StreamWriter] = []
+    tasks: list[asyncio.Task[None]] = []
 
     async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        await serve(reader, writer)
+        if (task := asyncio.current_task()) is not None:
+            tasks.append(task)
+        with suppress(asyncio.CancelledError):
+            await serve(reader, writer)
 
     server = await asyncio.start_server(noted, "127.0.0.1", 0, ssl=tls)
     try:
@@ -227,7 +233,9 @@ async def listening(
         server.close()
         for writer in writers:
             writer.transport.abort()
-        await asyncio.sleep(0.01)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from hasten.store.sql import SqlSink, TableStore, cache_table, open_sql
 from hasten.store.sql.base import CLOSE_S
 from hasten.testing.sink_contract import run_record
 from hasten.testing.store_contract import digest, item
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -210,8 +211,7 @@ def test_a_bump_is_told_at_once_and_the_end_of_news_too(postgres_server: Postgre
 
 async def _until_listening(store: TableStore) -> None:
     query = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    while not await store._sql.read(lambda on: on.scalar(query)):  # noqa: ASYNC110 - it tells nobody
-        await asyncio.sleep(0.02)
+    await until(lambda: store._sql.read(lambda on: bool(on.scalar(query))))
 
 
 def test_a_frozen_server_costs_the_deadline(postgres_server: PostgresServer) -> None:
