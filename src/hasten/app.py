@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "hasten.apps"
 """The entry-point group; each entry names a module attribute that holds an ``App``."""
 
+DEFAULT_APP = "discovery"
+"""The application that is meant where none is named."""
+
 STORAGE_S = 0.002
 """How long a call of an application's tables takes in virtual time unless it says otherwise."""
 
@@ -214,9 +217,10 @@ class App:
 
 
 def find_apps() -> dict[str, App]:
-    """Load every installed application's manifest, by name."""
+    """Load every installed application's manifest, by name: the default one, then by letter."""
     apps = [entry.load() for entry in entry_points(group=ENTRY_POINTS)]
-    return {app.name: app for app in sorted(apps, key=lambda app: app.name)}
+    ordered = sorted(apps, key=lambda app: (app.name != DEFAULT_APP, app.name))
+    return {app.name: app for app in ordered}
 
 
 def pick_app(apps: Mapping[str, App], name: str) -> App:

@@ -234,7 +234,7 @@ def test_the_cache_is_seen_and_dropped(page: Page) -> None:
     assert listed.is_visible()
     page.get_by_role("button", name=re.compile(r"Drop \d")).click()
     listed.wait_for(state="hidden")
-    page.get_by_role("button", name="Races").click()
+    page.get_by_role("button", name="Race", exact=True).click()
     page.get_by_label("Note").wait_for()
 
 

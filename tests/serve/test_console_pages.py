@@ -30,7 +30,7 @@ def test_an_application_has_a_page_of_its_own(page: Page) -> None:
     heading = page.get_by_role("heading", name="Notebook by itself")
     heading.wait_for()
     expect(page.locator(".app-page h2")).to_have_css("color", "rgb(102, 51, 153)")
-    page.get_by_role("button", name="Races").click()
+    page.get_by_role("button", name="Race", exact=True).click()
     page.wait_for_selector("button.run")
     assert heading.count() == 0
     page.get_by_role("button", name="Page").click()
@@ -40,12 +40,30 @@ def test_an_application_has_a_page_of_its_own(page: Page) -> None:
 def test_choosing_an_application_puts_it_into_the_address(page: Page) -> None:
     """Reloading finds its page, made from its inputs; an operation is chosen like one."""
     choose(page, "toy")
-    page.wait_for_url("**/apps/toy")
+    page.wait_for_url("**/apps/toy?view=race")
     page.reload()
     page.wait_for_selector("button.run")
     assert page.get_by_label("Application").input_value() == "toy"
     choose(page, "notebook.count")
     page.get_by_label("begins").fill("f")
+
+
+def test_the_address_says_which_view_is_shown(page: Page) -> None:
+    """A view can be linked to and is there after a reload; Back shows the one before."""
+    from playwright.sync_api import expect
+
+    views = page.get_by_role("navigation", name="Views")
+    cache = views.get_by_role("button", name="Cache", exact=True)
+    choose(page, "toy")
+    cache.click()
+    expect(cache).to_have_attribute("aria-current", "page")
+    assert page.url.endswith("/apps/toy?view=cache")
+    page.reload()
+    expect(cache).to_have_attribute("aria-current", "page")
+    assert page.get_by_label("Application").input_value() == "toy"
+    page.go_back()
+    expect(views.locator("[aria-current]")).to_have_text("Race")
+    page.wait_for_selector("button.run")
 
 
 def test_an_answer_is_rated_and_made_anew(page: Page) -> None:

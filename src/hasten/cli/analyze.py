@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 import typer
 
-from hasten.app import pick_app
+from hasten.app import DEFAULT_APP, pick_app
 from hasten.cli.document import Analysis, as_html, as_markdown, draw
 from hasten.cli.terminal import AsJson, with_runtime, write_file, write_json
 from hasten.clock import current_clock
@@ -40,7 +40,7 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def analyze(
-    app: Annotated[str, typer.Option(help="The application.")] = "discovery",
+    app: Annotated[str, typer.Option(help="The application.")] = DEFAULT_APP,
     mode: Annotated[
         str | None, typer.Option(help="The mode to look at; by default the application's own.")
     ] = None,

@@ -13,7 +13,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from hasten.app import pick_app
+from hasten.app import DEFAULT_APP, pick_app
 from hasten.caller import LOCAL
 from hasten.cli.run import AppName, Assigned, InputFile, SampleName, read_inputs
 from hasten.cli.terminal import AsJson, ago, err, out, seconds, with_runtime, write_json
@@ -49,7 +49,7 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def submit(
-    app: AppName = "discovery",
+    app: AppName = DEFAULT_APP,
     mode: Annotated[str | None, typer.Option(help="A mode; by default its own choice.")] = None,
     file: InputFile = None,
     sample: SampleName = None,

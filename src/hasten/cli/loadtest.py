@@ -28,7 +28,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hasten.app import find_apps, pick_app
+from hasten.app import DEFAULT_APP, find_apps, pick_app
 from hasten.cli.serve import free_port
 from hasten.cli.terminal import AsJson, err, out, seconds, with_runtime, write_json
 from hasten.clock import Clock, current_clock
@@ -77,7 +77,7 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def loadtest(
-    app: Annotated[str, typer.Option(help="The application.")] = "discovery",
+    app: Annotated[str, typer.Option(help="The application.")] = DEFAULT_APP,
     profile: Annotated[Profile, typer.Option(help="normal, burst or sustained.")] = "normal",
     users: Annotated[int | None, typer.Option(min=1, help="How many users.")] = None,
     spawn_rate: Annotated[

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import orjson
 import typer
 
-from hasten.app import App, find_apps, pick_app
+from hasten.app import DEFAULT_APP, App, find_apps, pick_app
 from hasten.cli.side_by_side import draw_figures, draw_race, draw_waterfalls, race_of
 from hasten.cli.terminal import AsJson, err, out, seconds, with_runtime, write_json
 from hasten.errors import InvalidInput, ModelError, ModelTimeout, ModelUnavailable, StoreError
@@ -48,7 +48,7 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def run(
-    app: AppName = "discovery",
+    app: AppName = DEFAULT_APP,
     mode: Annotated[str | None, typer.Option(help="A mode, or both for a race.")] = None,
     file: InputFile = None,
     sample: SampleName = None,

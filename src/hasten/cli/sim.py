@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hasten.app import find_apps, pick_app
+from hasten.app import DEFAULT_APP, find_apps, pick_app
 from hasten.cli.serve import Served, free_port, listen, url_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def add(command: typer.Typer, what: str) -> None:
 
 
 def sim(
-    app: Annotated[str, typer.Option(help="The application whose profile it has.")] = "discovery",
+    app: Annotated[str, typer.Option(help="The application whose profile it has.")] = DEFAULT_APP,
     port: Annotated[int, typer.Option(help="Port to bind; 0 picks one.")] = 8001,
     speed: Annotated[float, typer.Option(min=0.01, max=1000, help="How fast its time goes.")] = 1.0,
 ) -> None:

@@ -6,7 +6,7 @@ import { CachePage } from "./cache.js";
 import { useCatalog, useRecent } from "./catalog.js";
 import { Form } from "./form.js";
 import { Header } from "./header.js";
-import { AppPage, appInAddress, putInAddress } from "./page.js";
+import { AppPage, putInAddress, useView } from "./page.js";
 import { QualityPage } from "./quality.js";
 import { Race } from "./race.js";
 import { Report } from "./report.js";
@@ -21,7 +21,7 @@ function App() {
   const race = useRace();
   const catalog = useCatalog(race.open);
   const { apps, app, failure } = catalog;
-  const [wanted, setView] = useState(appInAddress() ? "page" : "race");
+  const [wanted, setView] = useView(catalog.chooseAsked);
   const view = wanted === "page" && !app?.page ? "race" : wanted;
   const [isAskingKey, setIsAskingKey] = useState(false);
   useEffect(() => {
@@ -31,7 +31,7 @@ function App() {
   const errors = errorsOf(race.problem, app);
   const choose = (one) => {
     race.clear();
-    putInAddress(one);
+    putInAddress(one, view);
     catalog.choose(one);
   };
   const showRun = (runs) => {

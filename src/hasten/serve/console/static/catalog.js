@@ -1,4 +1,4 @@
-/** What the server has to offer: its applications, the form of the chosen one, the runs there were. */
+/** What the server offers: its applications, the form of the chosen one, the runs there were. */
 
 import { useCallback, useEffect, useState } from "./dom.js";
 import { listApps, listRuns, showRun } from "./api.js";
@@ -33,8 +33,7 @@ export function useCatalog(open) {
       const asked = await Promise.all(idsInAddress().map(showRun)).catch(
         (error) => (setFailure(error), []),
       );
-      const called = (name) => found.find((one) => one.name === name);
-      const first = called(asked[0]?.app) ?? called(appInAddress()) ?? found[0];
+      const first = called(found, asked[0]?.app) ?? askedFor(found);
       if (first) choose(first);
       if (asked.length) open(inOrder(asked, first.modes));
     } catch (error) {
@@ -43,12 +42,23 @@ export function useCatalog(open) {
   }, []);
   useEffect(() => void load(), []);
 
+  const chooseAsked = useCallback(() => {
+    const asked = askedFor(apps ?? []);
+    if (asked) choose(asked);
+  }, [apps]);
+
   const change = (more) => setChosen({ app, form: { ...form, ...more } });
   const pickSample = (sample) => change({ sample, values: newForm(app, sample).values });
   const setField = (name, value) =>
     change({ sample: "", values: withValue(app.inputs, form.values, name, value) });
-  return { apps, app, form, failure, setFailure, choose, load, change, pickSample, setField };
+  const shown = { apps, app, form, failure };
+  return { ...shown, setFailure, choose, chooseAsked, load, change, pickSample, setField };
 }
+
+const called = (apps, name) => apps.find((one) => one.name === name);
+
+/** The application the address asks for, else the first. */
+const askedFor = (apps) => called(apps, appInAddress()) ?? apps[0];
 
 const inOrder = (runs, modes) => runs.sort((a, b) => modes.indexOf(a.mode) - modes.indexOf(b.mode));
 

@@ -1,9 +1,18 @@
-/** The page's first line: its name, the application, what is simulated, the key. */
+/** The page's first line: its name, the application, what is simulated, the views, the key. */
 
 import { html } from "./dom.js";
 
 const SIMULATED =
   "No provider is asked: a seeded model answers with the latencies measured for this application.";
+
+/** The views by what the address calls them; an application without a page of its own has no first. */
+const VIEWS = {
+  page: "Page",
+  race: "Race",
+  jobs: "Jobs",
+  cache: "Cache",
+  quality: "Quality",
+};
 
 export function Header({ apps, app, onChoose, view, onView, onKey }) {
   return html`
@@ -15,23 +24,25 @@ export function Header({ apps, app, onChoose, view, onView, onKey }) {
         app?.simulated &&
         html`<p class="badge" title=${SIMULATED}>Simulated model · figures are simulated seconds</p>`
       }
-      ${app?.page && html`<${Toggle} at="page" label="Page" view=${view} onView=${onView} />`}
-      <${Toggle} at="jobs" label="Jobs" view=${view} onView=${onView} />
-      <${Toggle} at="cache" label="Cache" view=${view} onView=${onView} />
-      <${Toggle} at="quality" label="Quality" view=${view} onView=${onView} />
+      <nav aria-label="Views">
+        ${Object.entries(VIEWS).map(
+          ([at, label]) =>
+            (at !== "page" || app?.page) &&
+            html`
+              <button
+                key=${at}
+                type="button"
+                class="plain"
+                aria-current=${at === view ? "page" : undefined}
+                onClick=${() => onView(at)}
+              >
+                ${label}
+              </button>
+            `,
+        )}
+      </nav>
       <button type="button" class="plain" onClick=${onKey}>Key</button>
     </header>
-  `;
-}
-
-/** A button that opens a view; pressed again it goes back to the races. */
-function Toggle({ at, label, view, onView }) {
-  const isOpen = view === at;
-  const toggle = () => onView(isOpen ? "race" : at);
-  return html`
-    <button type="button" class="plain" aria-pressed=${isOpen} onClick=${toggle}>
-      ${isOpen ? "Races" : label}
-    </button>
   `;
 }
 

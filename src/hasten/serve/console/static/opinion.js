@@ -22,10 +22,10 @@ export function Opinion({ run, block = "", onAnew }) {
     <span class="opinion">
       <span class="quiet" role="status">${said}</span>
       <button type="button" disabled=${isBusy} aria-label="Like ${what}" onClick=${give(GOOD)}>
-        👍
+        <${Thumb} />
       </button>
       <button type="button" disabled=${isBusy} aria-label="Dislike ${what}" onClick=${give(BAD)}>
-        👎
+        <${Thumb} isDown />
       </button>
       <button
         type="button"
@@ -36,5 +36,18 @@ export function Opinion({ run, block = "", onAnew }) {
         Regenerate
       </button>
     </span>
+  `;
+}
+
+/** A thumb, drawn here: not every machine has a font with one. */
+function Thumb({ isDown = false }) {
+  return html`
+    <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+      <path
+        d="M1 7h3v7H1zM5.5 7 8 1.5c1.4 0 2 1 1.7 2.3L9 6.5h4.3c1.2 0 1.8 1 1.5 2.1l-1.2 5.4H5.5z"
+        fill="currentColor"
+        transform=${isDown ? "rotate(180 8 8)" : undefined}
+      />
+    </svg>
   `;
 }

@@ -1,4 +1,7 @@
-/** An application's own page, at `/apps/<name>`: a module of its own, loaded when first shown. */
+/**
+ * Where in the console one is, as the address says it: `/apps/<name>?view=<view>`; and an
+ * application's own page, a module of its own, loaded when first shown.
+ */
 
 import { html, useEffect, useState } from "./dom.js";
 
@@ -10,10 +13,31 @@ export const appInAddress = () =>
     ? decodeURIComponent(location.pathname.slice(BELOW.length))
     : "";
 
-/** Puts the application into the address, so that reloading finds it again. */
-export function putInAddress(app) {
+/** Puts the application into the address, so that reloading finds it and the view again. */
+export function putInAddress(app, view) {
   const [family] = app.name.split(".");
-  history.pushState(null, "", BELOW + encodeURIComponent(family));
+  history.pushState(null, "", `${BELOW}${encodeURIComponent(family)}?view=${view}`);
+}
+
+const viewInAddress = () =>
+  new URLSearchParams(location.search).get("view") ?? (appInAddress() ? "page" : "race");
+
+/** The view shown and a function that shows another; `onBack` is called when Back changed it. */
+export function useView(onBack) {
+  const [view, setView] = useState(viewInAddress);
+  const show = (next) => {
+    if (next !== viewInAddress()) history.pushState(null, "", `?view=${next}${location.hash}`);
+    setView(next);
+  };
+  useEffect(() => {
+    const onPopState = () => {
+      setView(viewInAddress());
+      onBack();
+    };
+    addEventListener("popstate", onPopState);
+    return () => removeEventListener("popstate", onPopState);
+  }, [onBack]);
+  return [view, show];
 }
 
 /**
