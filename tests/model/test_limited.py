@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 import pytest
 
 from hasten import virtual
 from hasten.clock import current_clock
-from hasten.errors import ModelUnavailable
-from hasten.model.base import Model, Request
+from hasten.errors import ModelUnavailable, RateLimited
+from hasten.model.base import Model, Request, Response
 from hasten.model.chain import ChainPolicy, build_chain
-from hasten.model.limit import LimitPolicy
+from hasten.model.limit import Limit, LimitPolicy
 from hasten.model.limited import LimitedModel
-from hasten.model.retrying import RetryPolicy
-from hasten.model.simulated import SimProfile, SimulatedModel
 from hasten.testing.model import FakeModel
 from tests.model.recording import recorded
 
@@ -166,23 +165,107 @@ def test_calls_beyond_the_rate_wait_instead_of_failing() -> None:
 
     async def main() -> float:
         wire = FakeModel("ok")
-        model = LimitedModel(wire, None, LimitPolicy(judged_calls=1_000))
+        model = LimitedModel(wire, None, LimitPolicy(rate_per_s=10.0, judged_calls=1_000))
         await asyncio.gather(*(model.complete(ASK) for _ in range(40)))
         return current_clock().monotonic()
 
     assert virtual.run(main()) == pytest.approx(2.0)
 
 
-def test_an_endpoint_with_a_limit_of_its_own_is_learnt() -> None:
-    """It takes 5 a second; 200 calls at once all end well, in about as long as it needs."""
+def test_an_endpoint_without_a_limit_is_not_held_back() -> None:
+    """A cold burst of 200 calls takes as long as one of them."""
 
     async def main() -> tuple[float, int]:
-        sim = SimulatedModel(SimProfile(rate_limit_per_s=5.0, decode_tokens_per_s=1e4))
-        model = build_chain(sim, ChainPolicy(limit=LimitPolicy(), retry=RetryPolicy(attempts=20)))
-        asks = (Request.ask(f"Say {number}", max_tokens=5) for number in range(200))
-        answers = await asyncio.gather(*(model.complete(ask) for ask in asks))
-        return current_clock().monotonic(), len(answers)
+        wire = FakeModel("one two", first_s=3.0, piece_s=1.0)
+        model = build_chain(wire, ChainPolicy(limit=LimitPolicy()))
+        await asyncio.gather(*(model.complete(ASK) for _ in range(200)))
+        return current_clock().monotonic(), wire.most_open
 
-    took_s, count = virtual.run(main())
-    assert count == 200
-    assert 39.0 < took_s < 80.0
+    assert virtual.run(main()) == (4.0, 200)
+
+
+class Guarded(FakeModel):
+    """Refuses what is over its rate, which has bursts of a second's worth, or over ``at_once``."""
+
+    def __init__(self, *, rate_per_s: float = 1e9, at_once: int = 1_000_000) -> None:
+        super().__init__("ok", first_s=3.0)
+        self._policy = LimitPolicy(
+            rate_per_s=rate_per_s,
+            burst=int(rate_per_s),
+            concurrency=at_once,
+            most_concurrency=at_once,
+        )
+        self._limit = Limit(self._policy)
+        self.refused = 0
+
+    async def complete(self, request: Request) -> Response:
+        """Answer, or refuse after a network's time."""
+        if self._limit.wait_s(current_clock().monotonic()) > 0:
+            self.refused += 1
+            await current_clock().sleep(0.2)
+            message = "too many"
+            raise RateLimited(message, model=self.name)
+        began_s = current_clock().monotonic()
+        self._limit.begin(began_s)
+        try:
+            return await super().complete(request)
+        finally:
+            self._limit.end("void", began_s=began_s, now_s=current_clock().monotonic())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "calls", "within_s", "refused"),
+    [
+        ({"rate_per_s": 5.0}, 24, 8.0, 20),
+        ({"rate_per_s": 2.0}, 24, 15.0, 23),
+        ({"rate_per_s": 5.0}, 200, 55.0, 210),
+        ({"rate_per_s": 50.0}, 200, 8.0, 160),
+        ({"at_once": 10}, 150, 50.0, 150),
+        ({"at_once": 100}, 150, 7.0, 70),
+    ],
+)
+def test_an_endpoint_with_a_limit_of_its_own_is_learnt(
+    endpoint: dict[str, Any], calls: int, within_s: float, refused: int
+) -> None:
+    """All at once, three seconds each: none fails, in little more time than the limit needs."""
+
+    async def main() -> tuple[float, int]:
+        wire = Guarded(**endpoint)
+        model = build_chain(wire, ChainPolicy(limit=LimitPolicy()))
+        asks = (Request.ask(f"Say {number}") for number in range(calls))
+        await asyncio.gather(*(model.complete(ask) for ask in asks))
+        return current_clock().monotonic(), wire.refused
+
+    took_s, found = virtual.run(main())
+    assert took_s < within_s
+    assert found < refused
+
+
+def test_a_call_waits_for_what_is_learnt_only_until_its_deadline() -> None:
+    """The endpoint takes nothing for a minute and says so; who has five seconds leaves."""
+
+    async def main() -> float:
+        wire = FakeModel(RateLimited("wait", retry_after_s=60.0), "ok")
+        model = LimitedModel(wire, None, LimitPolicy())
+        with pytest.raises(TimeoutError):
+            async with current_clock().timeout(5.0):
+                await model.complete(ASK)
+        assert (await model.complete(ASK)).text == "ok"
+        return current_clock().monotonic()
+
+    assert virtual.run(main()) == pytest.approx(60.0)
+
+
+def test_a_second_refusal_is_passed_on() -> None:
+    """Finding out is done once; to try again after that is the retries' business."""
+
+    async def main() -> int:
+        wire = FakeModel(RateLimited("wait"))
+        model = LimitedModel(wire, None, LimitPolicy())
+        with pytest.raises(RateLimited):
+            await _read(model)
+        with pytest.raises(RateLimited):
+            await model.complete(ASK)
+        return len(wire.requests)
+
+    assert virtual.run(main()) == 3

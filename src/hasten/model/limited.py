@@ -2,8 +2,10 @@
 
 Owns the queue before an endpoint, first come first served: a call waits for its
 turn instead of failing. The wait is recorded as a ``queue`` span and ends with the
-caller's own deadline: who is cancelled leaves the queue. Leaves how much an endpoint
-bears to ``limit``. ``chain`` puts it around the wire.
+caller's own deadline: who is cancelled leaves the queue. A call that was refused while
+nothing was known of the endpoint's rate goes back into the queue, once: it was sent to
+find that out. Leaves how much an endpoint bears to ``limit``, and every other repeat to
+``retrying``. ``chain`` puts it around the wire.
 """
 
 from __future__ import annotations
@@ -50,22 +52,34 @@ class LimitedModel(OuterModel):
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Wait for a turn, then hold it until the stream ends or is closed."""
-        turn = await self._turn()
-        with turn:
-            async with aclosing(self._inner.stream(request)) as chunks:
-                async for chunk in chunks:
-                    turn.note_piece()
-                    if chunk.response is not None:
-                        turn.note(chunk.response)
-                    yield chunk
+        while True:
+            turn = await self._turn()
+            try:
+                with turn:
+                    async with aclosing(self._inner.stream(request)) as chunks:
+                        async for chunk in chunks:
+                            turn.note_piece()
+                            if chunk.response is not None:
+                                turn.note(chunk.response)
+                            yield chunk
+            except RateLimited:
+                if not turn.was_blind:
+                    raise
+            else:
+                return
 
     async def complete(self, request: Request) -> Response:
         """Wait for a turn, then ask."""
-        turn = await self._turn()
-        with turn:
-            response = await self._inner.complete(request)
-            turn.note(response)
-            return response
+        while True:
+            turn = await self._turn()
+            try:
+                with turn:
+                    response = await self._inner.complete(request)
+                    turn.note(response)
+                    return response
+            except RateLimited:
+                if not turn.was_blind:
+                    raise
 
     async def _turn(self) -> _Turn:
         loop = asyncio.get_running_loop()
@@ -155,6 +169,12 @@ class _Turn:
         self._began_s = gate.clock.monotonic()
         self._first_s: float | None = None
         self._is_over = False
+
+    @property
+    def was_blind(self) -> bool:
+        """Whether it began before anybody knew how much the endpoint takes, and heard nothing."""
+        limit = self._gate.limit
+        return limit is not None and self._first_s is None and limit.was_blind(self._began_s)
 
     def note_piece(self) -> None:
         """Note when the first piece came: time per token counts from there."""
