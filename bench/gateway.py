@@ -4,7 +4,7 @@ Each target has a core of its own; the load generator and a provider that answer
 have the other. Times a call are the inverse of calls a second: 100 µs are 10,000 a second.
 Authentication, metrics and traces are on. ``bare`` is Granian with an application that
 reads the request and answers with as many bytes; where an upstream is asked, the
-provider asked directly. LiteLLM's proxy, its cache in memory, is there if ``.venv-litellm`` is.
+provider asked directly. Who else is measured is in ``gateways.peers``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import atexit
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.gateways import targets
-from bench.gateways.load import Load
+from bench.gateways.peers import PEERS, lacks
 from bench.gateways.targets import driven
 from bench.gateways.upstream import BETWEEN_S, WORDS
 from bench.harness import OURS, Case
@@ -25,16 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from bench.gateways.load import Load
+
 TITLE = "The gateway: what a call costs"
 
-CHAT = "/v1/chat/completions"
 SMALL = '{"model":"gpt-4o","messages":[{"role":"user","content":"Is the tea ready? %d"}]}'
 STREAM = '"stream":true,'
-OFF = {"hasten-cache-mode": "off"}
-OPEN_PEER = '{"cache":{"no-cache":true,"no-store":true},'
-"""What keeps the peer's cache out, where a header keeps ours out."""
 
-ALONE, DIRECT, LITELLM = "gateway only", "direct", "litellm"
+ALONE, DIRECT = "gateway only", "direct"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +73,8 @@ class Bench:
         if name.startswith("bare"):
             return targets.bare(name.removeprefix("bare ").lower())
         provider = self.target(DIRECT).port
-        if name == LITELLM:
-            return targets.litellm(provider)
+        if name in PEERS:
+            return PEERS[name].start(provider)
         return targets.hasten("rsgi" if name == ALONE else "asgi", provider)
 
     def _stop_all(self) -> None:
@@ -126,11 +124,11 @@ def _case(
     goal: float | None = None,
     bare: str = "bare RSGI",
 ) -> Case:
-    """Return a case for the gateway alone, beside a peer and what there is at the least."""
+    """Return a case for the gateway alone, beside its peers and what there is at the least."""
     runners: dict[str, Callable[[], float] | str] = {OURS: partial(work, ALONE)}
     if bare:
         runners["bare"] = partial(work, bare)
-    runners[LITELLM] = _of_peer(work)
+    runners |= _of_peers(name, work)
     return Case(f"{name}, {ALONE}", unit, runners, goal=goal, bare="bare" if bare else "")
 
 
@@ -140,18 +138,21 @@ def _added(name: str, work: Callable[[str], float], goal: float) -> Case:
     def more(target: str) -> float:
         return work(target) - work(DIRECT)
 
-    runners = {OURS: partial(more, ALONE), LITELLM: _of_peer(more)}
+    runners = {OURS: partial(more, ALONE), **_of_peers(name, more)}
     return Case(f"added to {name}, {ALONE}", "ms", runners, goal=goal)
 
 
-def _of_peer(work: Callable[[str], float]) -> Callable[[], float] | str:
-    return partial(work, LITELLM) if targets.LITELLM.exists() else "not installed"
+def _of_peers(name: str, work: Callable[[str], float]) -> dict[str, Callable[[], float] | str]:
+    """Return each peer's part in a case, or why it has none."""
+    asks_cache = name.startswith(("hit", "cached", "miss"))
+    return {peer: lacks(peer, cache=asks_cache) or partial(work, peer) for peer in PEERS}
 
 
-def _load(bench: Bench, name: str, body: str, connections: int, **more: Any) -> Load:
-    body = body.replace("{", OPEN_PEER, 1) if more and name == LITELLM else body
+def _load(bench: Bench, name: str, body: str, connections: int, way: str = "kept") -> Load:
+    target = bench.target(name)
     seconds = bench.sizes.streams_s if STREAM in body else bench.sizes.seconds
-    return Load(bench.target(name).port, CHAT, body, connections, seconds, **more)
+    asked: targets.Way = getattr(target, way)
+    return asked.load(target.port, body, connections, seconds)
 
 
 def _cost(bench: Bench, body: str, name: str) -> float:
@@ -167,11 +168,11 @@ def _p90(bench: Bench, body: str, name: str) -> float:
 
 
 def _pass(bench: Bench, name: str) -> float:
-    return driven(_load(bench, name, SMALL, 16, headers=OFF)).call_us
+    return driven(_load(bench, name, SMALL, 16, "passed")).call_us
 
 
 def _pass_p50(bench: Bench, name: str) -> float:
-    return driven(_load(bench, name, SMALL, 1, headers=OFF)).p50_us / 1e3
+    return driven(_load(bench, name, SMALL, 1, "passed")).p50_us / 1e3
 
 
 def _miss(bench: Bench, name: str) -> float:
@@ -179,8 +180,9 @@ def _miss(bench: Bench, name: str) -> float:
 
 
 def _first(bench: Bench, streams: int, name: str) -> float:
-    load = _load(bench, name, _streamed(SMALL), streams)
+    load = _load(bench, name, _streamed(SMALL), streams, "streamed")
     load.spread_s = load.warm_s = WORDS * BETWEEN_S  # as long as one takes: they come evenly
+    load.acks_at_once = True
     return driven(load).first_us / 1e3
 
 
@@ -196,7 +198,7 @@ def _started(bench: Bench) -> list[Case]:
     """Return what a target takes to start, and holds after some load."""
 
     def start_s(name: str) -> float:
-        if name != LITELLM:  # it takes long: one start counts
+        if name != "litellm":  # it takes long: one start counts
             bench.stop(name)
         return bench.target(name).start_s
 

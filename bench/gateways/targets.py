@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,17 +23,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 TARGET_CORE, LOAD_CORE = 0, 1
-LITELLM = Path(__file__).parents[2] / ".venv-litellm/bin/litellm"
 START_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a target is asked: where, with which headers, and what its requests say besides."""
+
+    path: str = "/v1/chat/completions"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    says: str = ""
+    model: str = "gpt-4o"
+
+    def load(self, port: int, body: str, connections: int, seconds: float) -> Load:
+        """Return ``body`` as a load, in the target's words."""
+        body = body.replace("{", "{" + self.says, 1).replace('"gpt-4o"', f'"{self.model}"')
+        return Load(port, self.path, body, connections, seconds, headers=dict(self.headers))
 
 
 @dataclass
 class Started:
-    """A running target: its port, its processes, and how long it took to answer."""
+    """A running target: its port, its processes, how long it took to answer, how it is asked.
+
+    ``kept`` goes through its cache if it has one, ``passed`` past it, ``streamed`` asks for
+    streams that it may keep if that does not hold them back.
+    """
 
     port: int
     pid: int
     start_s: float
+    kept: Way = Way()
+    passed: Way = Way()
+    streamed: Way = Way()
 
     def held_mb(self) -> float:
         """Return what its processes hold, shared pages counted once, in MB."""
@@ -47,9 +68,9 @@ class Started:
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, core: int, env: Mapping[str, str] | None = None
+    command: Sequence[str], port: int | Path, core: int, env: Mapping[str, str] | None = None
 ) -> Iterator[Started]:
-    """Run ``command``, which listens on ``port``, on one core for this block."""
+    """Run ``command`` on one core for this block; it listens on ``port`` or writes there where."""
     began_s = time.perf_counter()
     taskset = ["taskset", "-c", str(core)] if shutil.which("taskset") else []
     log = Path(tempfile.mkdtemp(prefix="hasten-bench-")) / "log"
@@ -62,8 +83,7 @@ def running(
             start_new_session=True,
         )
     try:
-        _await_port(port, process, log)
-        yield Started(port, process.pid, time.perf_counter() - began_s)
+        yield Started(_await(port, process, log), process.pid, time.perf_counter() - began_s)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -88,41 +108,10 @@ def hasten(kind: str, provider_port: int) -> Iterator[Started]:
     }
     try:
         with running(command, port, TARGET_CORE, env) as started:
+            started.passed = Way(headers={"hasten-cache-mode": "off"})
             yield started
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-@contextmanager
-def litellm(provider_port: int) -> Iterator[Started]:
-    """Run LiteLLM's proxy before the provider: a cache in memory, one worker, no keys."""
-    port = free_port()
-    settings = {
-        "model_list": [
-            {
-                "model_name": "gpt-4o",
-                "litellm_params": {
-                    "model": "openai/gpt-4o",
-                    "api_base": f"http://127.0.0.1:{provider_port}/v1",
-                    "api_key": "sk-bench",
-                },
-            }
-        ],
-        "litellm_settings": {"cache": True, "cache_params": {"type": "local"}},
-    }
-    with tempfile.TemporaryDirectory(prefix="hasten-bench-") as folder:
-        config = Path(folder) / "config.yaml"
-        config.write_bytes(orjson.dumps(settings))  # JSON is YAML
-        command = [str(LITELLM), "--config", str(config), "--port", str(port)]
-        env = {
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "LITELLM_LOG": "ERROR",
-            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
-        }
-        with running(command, port, TARGET_CORE, env) as started:
-            hello = '{"model":"gpt-4o","messages":[{"role":"user","content":"hello %d"}]}'
-            driven(Load(port, "/v1/chat/completions", hello, 4, warm_s=4.0))  # its first are slow
-            yield started
 
 
 @contextmanager
@@ -164,17 +153,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_port(port: int, process: subprocess.Popen[Any], log: Path) -> None:
+def _await(port: int | Path, process: subprocess.Popen[Any], log: Path) -> int:
+    """Return the port once somebody listens on it. Raises ``RuntimeError`` if nobody does."""
     until_s = time.perf_counter() + START_WITHIN_S
     while time.perf_counter() < until_s:
         if process.poll() is not None:
             break
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            number = port if isinstance(port, int) else int(port.read_text(encoding="ascii") or 0)
+            socket.create_connection(("127.0.0.1", number), 1).close()
         except OSError:
             time.sleep(0.002)
         else:
-            return
+            return number
     message = f"it did not start: {log.read_text(errors='replace')[-500:]}"
     raise RuntimeError(message)
 
