@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import functools
+import gc
 import logging
 import os
 import signal
@@ -49,9 +50,11 @@ RESPAWN_S = 0.5
 CONNECTION_BYTES = 16_384
 """What a connection holds at most that its client has not read, or not yet sent the rest of."""
 
-
 SWITCH_S = 0.0005
 """A thread that has work for the interpreter gives way to the event loop so soon (default 5 ms)."""
+
+COLLECT_AFTER = (10_000, 20, 50)
+"""Garbage is looked for after so many new objects; by default 700, and everything is looked at."""
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -262,9 +265,17 @@ async def _tell(ready: str, host: str, port: int, token: Path) -> None:
             await current_clock().sleep(LOOK_EVERY_S)
         else:
             writer.close()
+            _keep_what_is_loaded()
             if _is_first(token):
                 err.print(ready, soft_wrap=True)
             return
+
+
+def _keep_what_is_loaded() -> None:
+    """Spare the collector what a started server holds: it is no garbage, and all calls wait."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _is_first(token: Path) -> bool:
