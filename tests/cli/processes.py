@@ -47,6 +47,20 @@ class Process:
         return self.popen.returncode, out, err
 
 
+def ended(home: Path, *words: str, **env: str) -> tuple[int, str, str]:
+    """Run ``hasten`` with ``words`` in ``home``; return its exit code and what it said."""
+    done = subprocess.run(
+        [HASTEN, *words],
+        cwd=home,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @contextmanager
 def running(home: Path, *words: str, lines: int = 2) -> Iterator[Process]:
     """Run ``hasten`` with ``words`` in ``home`` for this block, once it has said its ``lines``."""

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,8 +17,9 @@ import pytest
 
 from hasten.apps.discovery.inputs import SAMPLES
 from hasten.cli.serve import free_port, holder, only_server, url_of
+from hasten.cli.workers import KILL_AFTER_S
 from hasten.errors import SettingsError
-from tests.cli.processes import Process, running
+from tests.cli.processes import HASTEN, Process, ended, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,21 +120,45 @@ def test_killed(server: Process, tmp_path: Path) -> None:
     assert holder(tmp_path / ".hasten") == ""
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])  # noqa: S104 - refused
-def test_an_open_address_needs_keys(host: str, hasten: Callable[..., Said]) -> None:
-    """Anyone could call: it refuses before it listens."""
-    said = hasten("serve", "--host", host, "--port", "0")
-    assert said.code == 2
-    assert "without keys: anyone could call" in said.err
-    assert said.err.count("\n") == 1
+def test_told_to_stop_while_it_starts(tmp_path: Path) -> None:
+    """A worker that is still loading ends at once: nobody waits until it is killed."""
+    with subprocess.Popen([HASTEN, "serve", "--port", "0"], cwd=tmp_path) as starting:
+        parent = psutil.Process(starting.pid)
+        while not (workers := parent.children()):
+            assert starting.poll() is None
+        parent.terminate()
+        _, left = psutil.wait_procs(workers, timeout=KILL_AFTER_S / 2)
+        assert not left
+        assert starting.wait(KILL_AFTER_S / 2) == 0
 
 
-def test_an_unreachable_database(
+@pytest.mark.parametrize("words", [[], ["--workers", "2"], ["--gateway-only"]], ids=" ".join)
+def test_an_open_address_needs_keys(words: list[str], tmp_path: Path) -> None:
+    """Anyone could call: it refuses before it listens, in one line, and no process is left."""
+    code, out, err = ended(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0", *words)  # noqa: S104 - refused
+    assert (code, out) == (2, "")
+    assert "without keys: anyone could call" in err
+    assert err.count("\n") == 1
+    assert holder(tmp_path / ".hasten") == ""
+
+
+def test_an_unreachable_database(tmp_path: Path) -> None:
+    """It is told before anything is served."""
+    gone = "postgresql://127.0.0.1:1/gone"
+    code, out, err = ended(tmp_path, "serve", "--port", "0", DATABASE_URL=gone)
+    assert (code, out) == (3, "")
+    assert err.startswith(f"hasten: {gone} is not available")
+    assert err.count("\n") == 1
+
+
+def test_a_database_of_another_kind(
     hasten: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told before anything is served."""
-    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/gone")
-    assert hasten("serve", "--port", "0").code == 3
+    """It is refused before anything is loaded."""
+    monkeypatch.setenv("DATABASE_URL", "mysql://db/x")
+    said = hasten("serve", "--port", "0")
+    assert said.code == 2
+    assert "no database of the kind 'mysql'" in said.err
 
 
 def test_a_state_folder_that_cannot_be(hasten: Callable[..., Said]) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hasten.app import DEFAULT_APP, find_apps, pick_app
-from hasten.cli.serve import Served, free_port, listen, url_of
+from hasten.cli.serve import free_port, url_of
+from hasten.cli.workers import Served, listen
 
 if TYPE_CHECKING:
     from hasten.model.simulated import SimProfile

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from hasten.app import find_apps
+from hasten.serve.admission import refuse_open_bind
 from hasten.serve.apps import add_apps
 from hasten.serve.apps import router as apps_router
 from hasten.serve.cache import router as cache_router
@@ -51,13 +52,15 @@ DESCRIPTION = "Runs LLM-backed graphs: measured, parallel, streamed."
 def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any:
     """Return the server as an ASGI application; its ``Runtime`` opens with the lifespan.
 
-    ``apps`` are the applications to serve; by default every installed one.
+    ``apps`` are the applications to serve; by default every installed one. Its start raises
+    ``SettingsError`` for an address that is not this machine's while there are no keys.
     """
     served = find_apps() if apps is None else apps
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = app.state.runtime = await Runtime.open(settings, served)
+        refuse_open_bind(settings.host, has_keys=await runtime.keys.any())
         jobs = app.state.jobs = RuntimeJobs(runtime)
         runtime.keep_house()
         gateway = app.state.gateway = Gateway(runtime)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
+import subprocess
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from hasten.store.sql import SqlStore, open_sql
-from hasten.store.sql.migrate import HISTORY
+from hasten.store.sql.migrate import HISTORY, NEW, is_current
 from hasten.store.sql.schema import events, metadata, runs, spans
 from hasten.store.sql.sink import SqlSink, _listing
 from hasten.testing.sink_contract import run_record
@@ -23,10 +27,11 @@ from hasten.trace.span import Span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     import msgspec
     from sqlalchemy import Connection
+
+NEW_SCHEMA = Path(__file__).parents[3] / "scripts/new_schema.py"
 
 
 @asynccontextmanager
@@ -62,6 +67,40 @@ def test_a_migrated_database_is_what_the_metadata_says(url: str) -> None:
             return await store.read(differences)
 
     assert asyncio.run(main()) == []
+
+
+def test_a_new_sqlite_database_is_a_migrated_one() -> None:
+    """``new.sql`` is what the history makes; ``scripts/new_schema.py`` writes it anew."""
+    made = runpy.run_path(str(NEW_SCHEMA))["new_schema"]()
+    assert NEW.read_text(encoding="utf-8") == made
+
+
+def test_a_current_database_needs_no_alembic(tmp_path: Path) -> None:
+    """Neither a new one nor one that is opened again loads it, applications' tables apart."""
+    code = "import asyncio, sys\nfrom hasten.store.sql import open_sql\n"
+    code += "store = asyncio.run(open_sql(sys.argv[1]))\nassert 'alembic' not in sys.modules\n"
+    code += "print(len(store.applied))"
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/runs.db"]
+    told = [subprocess.check_output(command, text=True).strip() for _ in range(2)]
+    assert told == [str(len(list(HISTORY.glob("r*.py")))), "0"]
+
+
+@pytest.mark.parametrize(
+    ("line", "is_read"),
+    [
+        ('revision = "x_0001"\ndown_revision = None\n', True),
+        ("revision: str = 'x_0001'\ndown_revision: Union[str, None] = None\n", True),
+        ('revision = "x_0000"\ndown_revision = ("x_0001",)\n', False),
+        ('revision = "x_" + "0001"\ndown_revision = None\n', False),
+        ('revision = "x_0001"\n', False),
+    ],
+)
+def test_a_branch_is_read_as_it_lies_there(line: str, *, is_read: bool, tmp_path: Path) -> None:
+    """What is written in another way, or is at another revision, is left to Alembic."""
+    (tmp_path / "x_0001.py").write_text(line)
+    ours = max(path.name[1:5] for path in HISTORY.glob("r*.py"))
+    assert is_current([ours, "x_0001"], [tmp_path]) is is_read
+    assert not is_current([ours], [tmp_path])
 
 
 def test_a_difference_would_be_seen(url: str) -> None:

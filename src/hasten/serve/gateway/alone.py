@@ -13,6 +13,7 @@ import orjson
 
 from hasten.cache.shown import stats_shown
 from hasten.errors import Forbidden, HastenError
+from hasten.serve.admission import refuse_open_bind
 from hasten.serve.figures import CONTENT_TYPE, exposition
 from hasten.serve.gateway.door import RsgiExchange
 from hasten.serve.gateway.gateway import Gateway
@@ -21,7 +22,6 @@ from hasten.wire import Runtime
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
 
     from hasten.settings import Settings
 
@@ -29,26 +29,19 @@ _OK = 200
 
 
 class GatewayAlone:
-    """An RSGI application. ``beside`` are tasks that run as long as it does."""
+    """An RSGI application."""
 
-    def __init__(
-        self, settings: Settings, beside: Callable[[], list[Coroutine[Any, Any, None]]] = list
-    ) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._beside = beside
-        self._tasks: list[asyncio.Task[None]] = []
         self._runtime: Runtime | None = None
         self._gateway: Gateway | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Open the stores before the first request."""
         loop.run_until_complete(self.open())
-        self._tasks = [loop.create_task(work) for work in self._beside()]
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Store what is left and close the stores."""
-        for task in self._tasks:
-            task.cancel()
         loop.run_until_complete(self.close())
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
@@ -63,8 +56,9 @@ class GatewayAlone:
             await self._gateway.answer(call)
 
     async def open(self) -> None:
-        """Open the stores and start the gateway."""
+        """Open the stores and start the gateway. Raises what these do, and ``SettingsError``."""
         self._runtime = await Runtime.open(self._settings, {})
+        refuse_open_bind(self._settings.host, has_keys=await self._runtime.keys.any())
         self._runtime.keep_house()
         self._gateway = Gateway(self._runtime)
         self._gateway.start()

@@ -6,22 +6,52 @@ and no ``alembic.ini``, because the store brings the connection. Each store call
 ``migrate`` when it opens, inside one transaction and under the database's own
 lock, so that of two servers that start at once one waits for the other.
 
+Alembic takes longer to load than all else a start does, so it is left alone as long as it
+has nothing to do: a database that ``is_current``, which is read from the history's files as
+they lie there, and a new one of SQLite, which ``new.sql`` makes as the history would leave it.
+
 A branch that the database has and nobody brings any more, as when an
 application was uninstalled, is left as it is.
 """
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hasten.store.base import first_epoch
+
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Sequence
 
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection
 
 HISTORY = Path(__file__).parent / "migrations"
+NEW = Path(__file__).with_name("new.sql")
+
+_NAMED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(.+)$", re.MULTILINE)
+
+
+def is_current(found: Iterable[str], branches: Sequence[Path] = ()) -> bool:
+    """Whether nothing is missing where ``found`` are the revisions that a database is at."""
+    wanted = _heads([HISTORY, *branches])
+    return bool(wanted) and wanted <= set(found)
+
+
+def make_new(raw: sqlite3.Connection) -> list[str]:
+    """Make our tables in a SQLite database that has none; return the revisions they stand for.
+
+    The caller's transaction must hold the lock and commit.
+    """
+    for statement in NEW.read_text(encoding="utf-8").split(";\n"):
+        raw.execute(statement)
+    start = first_epoch()
+    raw.execute("INSERT INTO cache_generation VALUES (1, ?, ?)", (start, start))
+    return sorted(_revisions(HISTORY))
 
 
 def migrate(connection: Connection, branches: Sequence[Path] = ()) -> list[str]:
@@ -56,3 +86,26 @@ def history(branches: Sequence[Path] = ()) -> ScriptDirectory:
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory(str(HISTORY), version_locations=[str(HISTORY), *map(str, branches)])
+
+
+def _heads(folders: Sequence[Path]) -> set[str]:
+    """Return the revisions that no other follows; none at all if one cannot be told."""
+    try:
+        revisions = {name: after for one in folders for name, after in _revisions(one).items()}
+    except (KeyError, ValueError, SyntaxError):  # written in another way: Alembic runs it
+        return set()
+    return set(revisions) - {name for after in revisions.values() for name in after}
+
+
+def _revisions(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return the revisions in a folder and those each follows, as their files say."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in folder.glob("*.py"):
+        said = {
+            name: ast.literal_eval(value)
+            for name, value in _NAMED.findall(path.read_text(encoding="utf-8"))
+        }
+        if said:
+            after = said["down_revision"] or ()
+            found[said["revision"]] = (after,) if isinstance(after, str) else tuple(after)
+    return found

@@ -6,13 +6,10 @@ its ``db`` and ``keys`` verbs.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from hasten.errors import SettingsError
-from hasten.store.sql.base import SqlPolicy, SqlStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +17,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
+    from hasten.store.sql.base import SqlPolicy, SqlStore
+
 _OPTIONS = {"sslmode": "ssl", "ssl": "ssl", "host": "host"}
 """What may follow ``?`` in a PostgreSQL URL, and what our driver calls it."""
+
+
+_SQLITE = re.compile(r"sqlite(?:\+aiosqlite)?://(?:/([^?]*))?(?:\?.*)?")
+
+
+def sqlite_path(text: str) -> str | None:
+    """Return the file of a SQLite URL, or ``:memory:``; ``None`` for any other URL."""
+    found = _SQLITE.fullmatch(text)
+    return None if found is None else found[1] or ":memory:"
 
 
 def sql_url(text: str) -> URL:
@@ -31,6 +39,9 @@ def sql_url(text: str) -> URL:
     (in memory), ``postgresql://`` and ``postgres://``, with or without a
     driver's name, and libpq's ``?sslmode=`` and ``?host=``.
     """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(text)
     except ArgumentError as error:
@@ -62,13 +73,16 @@ async def open_sql(
     it does not answer, ``StoreError`` when it refuses, ``MissingExtra``
     when PostgreSQL's driver is not installed.
     """
-    parts, policy = sql_url(url), policy or SqlPolicy()
+    from hasten.store.sql.base import SqlPolicy
+
+    path, policy = sqlite_path(url), policy or SqlPolicy()
     store: SqlStore
-    if parts.drivername == "sqlite":
+    if path is not None:
         from hasten.store.sql.sqlite import SqliteStore
 
-        store = SqliteStore(parts.database or "", policy)
+        store = SqliteStore(path, policy)
     else:
+        parts = sql_url(url)
         from hasten.store.sql.postgres import PostgresStore
 
         store = PostgresStore(parts, policy)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from hasten.errors import MissingExtra, StoreUnavailable
 from hasten.store.sql.base import SqlPolicy, SqlStore
-from hasten.store.sql.migrate import migrate
+from hasten.store.sql.migrate import is_current, migrate
 from hasten.store.sql.schema import JsonText, cache_tables, metadata
 
 if TYPE_CHECKING:
@@ -133,6 +133,10 @@ class PostgresStore(SqlStore):
 def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(select(func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+    if connection.dialect.has_table(connection, "alembic_version"):
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars()
+        if is_current(found, branches):
+            return []
     return migrate(connection, branches)
 
 

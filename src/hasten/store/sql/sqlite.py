@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hasten.errors import StoreError
 from hasten.store.sql.base import SqlPolicy, SqlStore
-from hasten.store.sql.migrate import migrate
+from hasten.store.sql.migrate import is_current, make_new, migrate
 from hasten.store.sql.sqlite_thread import SqliteThread, raw_connection
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SqliteStore(SqlStore):
             message = f"{self.name} cannot be opened: there is no folder {self._folder}"
             raise StoreError(message, store=self.name)
         self._is_open = True
-        work = partial(migrate, branches=branches)
+        work = partial(_migrate, branches=branches)
         return await self.within(self.policy.upkeep_s, self._run(work, is_write=True))
 
     async def close(self) -> None:
@@ -96,6 +96,18 @@ class SqliteStore(SqlStore):
 
     def _is_away(self, cause: BaseException | None) -> bool:
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _AWAY
+
+
+def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:
+    """Make a new database, or find one that is current; Alembic does whatever is left."""
+    raw = raw_connection(connection)
+    tables = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+    applied = [] if tables else make_new(raw)
+    if applied or "alembic_version" in tables:
+        found = [name for (name,) in raw.execute("SELECT version_num FROM alembic_version")]
+        if is_current(found, branches):
+            return applied
+    return applied + migrate(connection, branches)
 
 
 def _pragma(connection: Connection, name: str) -> int:
