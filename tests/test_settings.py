@@ -118,3 +118,20 @@ def test_an_alert_is_posted_signed_or_not_at_all() -> None:
         load_settings(alert_webhook_url="http://127.0.0.1:9/hook")
     given = {"alert_webhook_url": "http://127.0.0.1:9/hook", "alert_webhook_secret": "s"}
     assert load_settings(**given).alert_webhook_url == given["alert_webhook_url"]
+
+
+def test_prices_in_the_file(tmp_path: Path) -> None:
+    """A table a model; a word that is no price's is refused by name."""
+    (tmp_path / "hasten.toml").write_text(
+        '[prices."our-model"]\nin_usd = 2\nout_usd = 8\ncached_in_usd = 0.2\n'
+    )
+    price = load_settings().prices["our-model"]
+    assert (price.in_usd, price.out_usd, price.cached_in_usd, price.write_in_usd) == (
+        2,
+        8,
+        0.2,
+        None,
+    )
+    (tmp_path / "hasten.toml").write_text('[prices."our-model"]\nin = 2\nout_usd = 8\n')
+    with pytest.raises(SettingsError, match=r"prices\.our-model\.in"):
+        load_settings()

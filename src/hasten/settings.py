@@ -64,6 +64,21 @@ class UpstreamSettings(BaseModel):
     total_s: float = Field(default=900.0, gt=0)
 
 
+class PriceSettings(BaseModel):
+    """One model's price in US dollars per million tokens, as in ``model.price.Price``.
+
+    What the provider's prompt cache has costs as much as any other token unless it is said.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    in_usd: float = Field(ge=0)
+    out_usd: float = Field(ge=0)
+    cached_in_usd: float | None = Field(default=None, ge=0)
+    write_in_usd: float | None = Field(default=None, ge=0)
+    long_write_in_usd: float | None = Field(default=None, ge=0)
+
+
 class Settings(BaseSettings):
     """What can be set. Paths are relative to where the process was started."""
 
@@ -146,6 +161,13 @@ class Settings(BaseSettings):
     )
     gateway_ttl_s: float = Field(
         1_800.0, gt=0, description="How long an answer of the gateway is fresh."
+    )
+    prices: dict[str, PriceSettings] = Field(
+        {},
+        description=(
+            "US dollars per million tokens, by model, in place of the listed prices and beside "
+            "them."
+        ),
     )
     model_concurrency: int = Field(
         16, ge=1, description="Calls to a real endpoint that may be under way at once."

@@ -10,6 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from hasten.model.chain import ChainPolicy, build_chain, limited, surround
+from hasten.model.price import PRICES, Price
 from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimProfile, SimulatedModel
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hasten.cache.cache import Cache
     from hasten.model.base import Model
     from hasten.model.http import WireModel
+    from hasten.model.price import PriceTable
     from hasten.settings import Settings, UpstreamSettings
 
 
@@ -51,11 +53,27 @@ def real_wire(settings: Settings) -> WireModel:
     return provider_model(protocol, base_url=base_url, model=model, api_key=key.get_secret_value())
 
 
+def prices_of(settings: Settings) -> PriceTable:
+    """Return what tokens cost: the listed prices, and those the settings name over them."""
+    named = {
+        name.lower(): Price(
+            one.in_usd,
+            one.in_usd if one.cached_in_usd is None else one.cached_in_usd,
+            one.out_usd,
+            one.write_in_usd,
+            one.long_write_in_usd,
+        )
+        for name, one in settings.prices.items()
+    }
+    return {**PRICES, **named}
+
+
 def real_endpoint(settings: Settings, policy: ChainPolicy) -> Model:
     """Return what asks the provider, with the limits that all who ask it share."""
     policy = dataclasses.replace(
         policy,
         concurrency=settings.model_concurrency,
+        prices=prices_of(settings),
         records_prompts=settings.record_prompts,
     )
     return limited(real_wire(settings), policy)
@@ -66,11 +84,14 @@ def real_model(settings: Settings) -> Model:
     return surround(real_endpoint(settings, ChainPolicy()), ChainPolicy())
 
 
-def upstream_model(upstream: UpstreamSettings, api_key: str, *, speed: float = 1.0) -> Model:
+def upstream_model(
+    upstream: UpstreamSettings, api_key: str, *, speed: float = 1.0, prices: PriceTable = PRICES
+) -> Model:
     """Return the model that asks one of the gateway's upstreams, inside its chain.
 
     A simulated one is ``speed`` times as quick; the gateway's own clock is the real one.
     """
+    policy = ChainPolicy(prices=prices)
     if upstream.protocol == "simulated":
         usual = SimProfile()
         paced = dataclasses.replace(
@@ -79,7 +100,7 @@ def upstream_model(upstream: UpstreamSettings, api_key: str, *, speed: float = 1
             prefill_tokens_per_s=usual.prefill_tokens_per_s * speed,
             decode_tokens_per_s=usual.decode_tokens_per_s * speed,
         )
-        return build_chain(SimulatedModel(paced), ChainPolicy())
+        return build_chain(SimulatedModel(paced), policy)
     from hasten.model.http import Deadlines, Endpoint
 
     within = Deadlines(
@@ -92,4 +113,4 @@ def upstream_model(upstream: UpstreamSettings, api_key: str, *, speed: float = 1
         api_key=api_key,
         endpoint=Endpoint(deadlines=within),
     )
-    return build_chain(wire, ChainPolicy())
+    return build_chain(wire, policy)

@@ -26,7 +26,7 @@ from tests.model.endpoint import CHUNKED_END, OK, STREAM_OK, chunked, endpoint, 
 ASK = Request.ask("Hello", system="Be brief.")
 USAGE = (
     b'data: {"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 3,'
-    b' "prompt_tokens_details": {"cached_tokens": 8}}}\n\n'
+    b' "prompt_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 2}}}\n\n'
 )
 DONE = b"data: [DONE]\n\n"
 STOP = event(finish_reason="stop")
@@ -163,7 +163,7 @@ def test_a_stream_is_read_however_it_is_cut() -> None:
     cut = [chunked(bytes([byte])) for byte in body]
     text, response = _stream(STREAM_OK, *cut, CHUNKED_END)
     assert text == response.text == "Grüße, € 5 😀"
-    assert response.usage == Usage(11, 3, 8)
+    assert response.usage == Usage(11, 3, 8, 2)
 
 
 def test_a_stream_asks_for_its_usage_and_estimates_it_if_none_comes() -> None:

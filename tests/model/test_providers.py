@@ -167,6 +167,7 @@ def test_anthropic_says_what_it_read_from_its_cache_and_wrote_into_it() -> None:
         "input_tokens": 3,
         "cache_read_input_tokens": 4,
         "cache_creation_input_tokens": 2,
+        "cache_creation": {"ephemeral_5m_input_tokens": 1, "ephemeral_1h_input_tokens": 1},
         "output_tokens": 1,
     }
     body = {
@@ -181,7 +182,10 @@ def test_anthropic_says_what_it_read_from_its_cache_and_wrote_into_it() -> None:
         return await model.complete(Request(messages=ASK.messages, headers={"anthropic-beta": "b"}))
 
     response, raw = _ask("anthropic", (OK, orjson.dumps(body)), ask)
-    assert (response.usage, response.finish_reason) == (Usage(9, 1, 4, 2), "content_filter")
+    assert (response.usage, response.finish_reason) == (
+        Usage(9, 1, 4, 2, 1),
+        "content_filter",
+    )
     assert b"anthropic-beta: b" in raw.heads[0]
     assert b"x-api-key: secret" in raw.heads[0]
     assert b"anthropic-version: 2023-06-01" in raw.heads[0]

@@ -266,6 +266,10 @@ def _result_out(turn: Message, *, native: bool) -> dict[str, Any]:
     return result | turn.extra if native else result
 
 
+class _Written(msgspec.Struct):
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class _UsageIn(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -451,6 +455,7 @@ class Reading:
     def _counted(self, text: str) -> Usage:
         """Return the endpoint's count, or our estimate where it gives none."""
         told = self._converted(self._usage, _UsageIn)
+        lasting = self._converted(self._usage.get("cache_creation") or {}, _Written)
         read, written = told.cache_read_input_tokens or 0, told.cache_creation_input_tokens or 0
         asked = told.input_tokens
         if asked is None:
@@ -461,6 +466,7 @@ class Reading:
             count_tokens(text) if tokens_out is None else tokens_out,
             read,
             written,
+            lasting.ephemeral_1h_input_tokens or 0,
         )
 
     def _decoded(self, data: str | bytes) -> Any:

@@ -84,13 +84,20 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens as the provider counted them.
 
     Of ``tokens_in``, ``cached_tokens_in`` came from its prompt cache and
-    ``cache_write_tokens_in`` were written into it.
+    ``cache_write_tokens_in`` were written into it, ``long_write_tokens_in`` of these to
+    be kept an hour.
     """
 
     tokens_in: int = 0
     tokens_out: int = 0
     cached_tokens_in: int = 0
     cache_write_tokens_in: int = 0
+    long_write_tokens_in: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return what both took together."""
+        both = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Usage(*(one + more for one, more in both))
 
 
 class Saved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -176,6 +176,7 @@ def is_strict(schema: Any) -> bool:
 
 class _Details(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct):
@@ -319,6 +320,7 @@ class Reading:
             asked if counted.prompt_tokens is None else counted.prompt_tokens,
             count_tokens(text) if counted.completion_tokens is None else counted.completion_tokens,
             details.cached_tokens or 0,
+            details.cache_write_tokens or 0,
         )
 
 

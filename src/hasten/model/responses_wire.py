@@ -164,6 +164,7 @@ def _call_out(call: ToolCall) -> dict[str, Any]:
 
 class _Details(msgspec.Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _UsageIn(msgspec.Struct):
@@ -281,6 +282,7 @@ class Reading:
             asked if told.input_tokens is None else told.input_tokens,
             count_tokens(text) if told.output_tokens is None else told.output_tokens,
             details.cached_tokens or 0,
+            details.cache_write_tokens or 0,
         )
 
     def _converted(self, data: str | bytes, as_type: type[Any]) -> Any:

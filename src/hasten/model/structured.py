@@ -112,7 +112,7 @@ class StructuredModel(OuterModel):
         parsed = await _checked(self._inner, request, form_of, self._repair_tokens)
         if parsed.repairs:
             self.repairs += parsed.repairs
-            self.repair_usage = _add(self.repair_usage, parsed.repair_usage)
+            self.repair_usage += parsed.repair_usage
             spent = parsed.repair_usage
             tokens = {"tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
             emit("model.repaired", model=parsed.response.model, repairs=parsed.repairs, **tokens)
@@ -128,7 +128,7 @@ async def _checked(
     while True:
         try:
             value = reader(response)
-            return Parsed(value, response, _add(first, spent), spent, repairs)
+            return Parsed(value, response, first + spent, spent, repairs)
         except InvalidOutput as error:
             left = repair_tokens - spent.tokens_in - spent.tokens_out
             repair = None
@@ -141,7 +141,7 @@ async def _checked(
                 message = f"{error} ({why})"
                 raise InvalidOutput(message, model=response.model, text=response.text) from error
         response = await model.complete(repair)
-        spent = _add(spent, response.usage)
+        spent += response.usage
         repairs += 1
 
 
@@ -258,12 +258,3 @@ def _repair(request: Request, text: str, problems: str, left: int) -> Request | 
         return None
     most = room if request.max_tokens is None else min(room, request.max_tokens)
     return msgspec.structs.replace(request, messages=messages, max_tokens=most)
-
-
-def _add(one: Usage, two: Usage) -> Usage:
-    return Usage(
-        one.tokens_in + two.tokens_in,
-        one.tokens_out + two.tokens_out,
-        one.cached_tokens_in + two.cached_tokens_in,
-        one.cache_write_tokens_in + two.cache_write_tokens_in,
-    )

@@ -75,16 +75,32 @@ class TracedModel(OuterModel):
         return span("model", title, **{key: word for key, word in known.items() if word})
 
     def _note(self, here: OpenSpan, response: Response) -> None:
-        usage = response.usage
-        cost = cost_usd(response.model, usage, self._prices)
+        here.set(simulated=response.simulated)
+        note_usage(here, response, self._prices)
+
+
+def note_usage(here: OpenSpan, response: Response, prices: PriceTable) -> None:
+    """Note on a call's span, and on what is being computed, what its answer took and cost.
+
+    What the provider's prompt cache spared is named apart from what our own cache saves,
+    and is in the cost already.
+    """
+    usage = response.usage
+    cost = cost_usd(response.model, usage, prices)
+    here.set(
+        model=response.model,
+        tokens_in=usage.tokens_in,
+        tokens_out=usage.tokens_out,
+        cached_tokens_in=usage.cached_tokens_in,
+        cost_usd=cost.usd,
+    )
+    if usage.cache_write_tokens_in:
         here.set(
-            model=response.model,
-            tokens_in=usage.tokens_in,
-            tokens_out=usage.tokens_out,
-            cached_tokens_in=usage.cached_tokens_in,
-            cost_usd=cost.usd,
-            simulated=response.simulated,
+            cache_write_tokens_in=usage.cache_write_tokens_in,
+            prompt_written_usd=cost.prompt_written_usd,
         )
-        add_cost(cost.usd)
-        if not cost.is_known:
-            here.set(cost_unknown=True)
+    if cost.prompt_saved_usd:
+        here.set(prompt_saved_usd=cost.prompt_saved_usd)
+    if not cost.is_known:
+        here.set(cost_unknown=True)
+    add_cost(cost.usd)

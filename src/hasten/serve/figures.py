@@ -75,6 +75,9 @@ def _gateway(gateway: Gateway) -> Iterator[Metric]:
     yield _counter("hasten_gateway_tokens", "Tokens upstream.", token, done.tokens)
     cost: Rows = {(route,): usd for route, usd in done.cost_usd.items()}
     yield _counter("hasten_gateway_cost_usd", "What upstreams cost.", ("route",), cost)
+    kind = ("route", "kind")
+    yield _prompt_tokens("hasten_gateway_prompt_cache_tokens", kind, done.prompt_tokens)
+    yield _prompt_usd("hasten_gateway_prompt_cache_usd", kind, done.prompt_usd)
     saved: Rows = {(route,): usd for route, usd in done.saved_usd.items()}
     yield _counter("hasten_gateway_saved_usd", "What hits saved.", ("route",), saved)
     asked: Rows = {
@@ -106,6 +109,14 @@ def _counter(name: str, what: str, labels: Sequence[str], rows: Mapping[Any, flo
     for row, value in rows.items():
         family.add_metric(list(row), value)
     return family
+
+
+def _prompt_tokens(name: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
+    return _counter(name, "Tokens of the provider's prompt cache.", labels, rows)
+
+
+def _prompt_usd(name: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
+    return _counter(name, "What the provider's prompt cache saved and took.", labels, rows)
 
 
 def _gauge(name: str, what: str, labels: Sequence[str], rows: Mapping[Any, float]) -> Metric:
@@ -144,6 +155,9 @@ def _runs(runtime: Runtime) -> Iterator[Metric]:
     yield _counter("hasten_model_tokens", "Tokens sent and received.", token, done.tokens)
     cost = ("app", "model")
     yield _counter("hasten_model_cost_usd", "What model calls cost.", cost, done.cost_usd)
+    row = (*cost, "kind")
+    yield _prompt_tokens("hasten_model_prompt_cache_tokens", row, done.prompt_tokens)
+    yield _prompt_usd("hasten_model_prompt_cache_usd", row, done.prompt_usd)
 
 
 def _feedback(runtime: Runtime) -> Iterator[Metric]:

@@ -28,8 +28,10 @@ class Span(msgspec.Struct):
     - step, tool: ``after`` (names it waited for), ``missed`` (soft inputs it went without),
       ``attempts``, ``fallback`` (true when its fallback answered), ``degraded`` (true when a
       step called inside it fell back), ``cache_hit``
-    - model: ``model``, ``task``, ``section``, ``tokens_in``, ``tokens_out``, ``cached_tokens_in``,
-      ``cost_usd``, ``first_token_s`` (seconds after start), ``simulated``;
+    - model: ``model``, ``task``, ``section``, ``tokens_in``, ``tokens_out``, ``cost_usd``,
+      ``cost_unknown`` (true for a model without a price), ``first_token_s`` (seconds after
+      start), ``simulated``; of the provider's prompt cache ``cached_tokens_in`` and
+      ``prompt_saved_usd``, ``cache_write_tokens_in`` and ``prompt_written_usd``;
       ``prompt`` (each turn's role and text) only where recording prompts is switched on
     - cache: ``use``, ``tier``, ``result``, ``saved_ms``, ``saved_usd``; of a response, too,
       ``saved_tokens_in``, ``saved_tokens_out``

@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from hasten.trace.event import RunRecord
     from hasten.trace.span import Span
@@ -45,7 +45,9 @@ class RunStats:
 
     ``runs`` by app, mode and status; ``steps`` (tools among them) by app, kind, name
     and status; ``model_calls`` by app, model and status; ``tokens`` by app, model and
-    ``in`` or ``out``; ``cost_usd`` by app and model.
+    ``in`` or ``out``; ``cost_usd`` by app and model. Of the provider's prompt cache,
+    ``prompt_tokens`` by app, model and ``read`` or ``written``, and ``prompt_usd`` by app,
+    model and ``saved`` or ``spent``.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,8 @@ class RunStats:
         self.model_calls: Counter[tuple[str, ...]] = Counter()
         self.tokens: Counter[tuple[str, ...]] = Counter()
         self.cost_usd: dict[tuple[str, ...], float] = {}
+        self.prompt_tokens: Counter[tuple[str, ...]] = Counter()
+        self.prompt_usd: dict[tuple[str, ...], float] = {}
         self.durations: dict[tuple[str, ...], RunDurations] = {}
 
     def add(self, run: RunRecord, spans: Iterable[Span]) -> None:
@@ -74,3 +78,19 @@ class RunStats:
         self.tokens[app, model, "out"] += said.get("tokens_out", 0)
         cost_usd = self.cost_usd.get((app, model), 0.0)
         self.cost_usd[app, model] = cost_usd + said.get("cost_usd", 0.0)
+        add_prompt_cache(said, (app, model), self.prompt_tokens, self.prompt_usd)
+
+
+def add_prompt_cache(
+    said: Mapping[str, Any],
+    row: tuple[str, ...],
+    tokens: Counter[tuple[str, ...]],
+    usd: dict[tuple[str, ...], float],
+) -> None:
+    """Count what a model's span says of its provider's prompt cache, if it says anything."""
+    for name, kind in (("cached_tokens_in", "read"), ("cache_write_tokens_in", "written")):
+        if count := said.get(name):
+            tokens[*row, kind] += count
+    for name, kind in (("prompt_saved_usd", "saved"), ("prompt_written_usd", "spent")):
+        if amount := said.get(name):
+            usd[*row, kind] = usd.get((*row, kind), 0.0) + amount

@@ -1,8 +1,8 @@
 """What is stored of an answer, and how it is given again: plain or as a stream, with a new id.
 
 Owns the form of a stored answer: the bytes of its plain body behind its id and its
-timestamp, ready to be sent. Leaves the formats of the protocols to ``model/*_wire`` and
-where it lies to ``cache``. Pure.
+timestamp, ready to be sent; and what an answer that is not stored says it took. Leaves
+the formats of the protocols to ``model/*_wire`` and where it lies to ``cache``. Pure.
 """
 
 from __future__ import annotations
@@ -49,11 +49,19 @@ class StoredAnswer(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     cached_tokens_in: int = 0
     has_new_id: bool = True
     is_whole: bool = True
+    cache_write_tokens_in: int = 0
+    long_write_tokens_in: int = 0
 
     @property
     def usage(self) -> Usage:
         """What it took when it was made."""
-        return Usage(self.tokens_in, self.tokens_out, self.cached_tokens_in)
+        return Usage(
+            self.tokens_in,
+            self.tokens_out,
+            self.cached_tokens_in,
+            self.cache_write_tokens_in,
+            self.long_write_tokens_in,
+        )
 
 
 def is_whole(stored: StoredAnswer) -> bool:
@@ -72,10 +80,8 @@ def stored_answer(
     return StoredAnswer(
         tail=orjson.dumps(rest)[1:],
         model=response.model,
-        tokens_in=usage.tokens_in,
-        tokens_out=usage.tokens_out,
-        cached_tokens_in=usage.cached_tokens_in,
         has_new_id=has_new_id,
+        **msgspec.structs.asdict(usage),
     )
 
 
@@ -155,3 +161,62 @@ def streamed_response(route: Route, pieces: Sequence[bytes], model: str) -> Resp
         raise ModelUnavailable(message, model=model)
     found: Response = reading.response()
     return found
+
+
+class _Cached(msgspec.Struct):
+    """What OpenAI says of its prompt cache, in either route's usage."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _Lasting(msgspec.Struct):
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class _Used(msgspec.Struct):
+    """The tokens an answer says it took, in either protocol's words.
+
+    OpenAI counts the tokens of its prompt cache among those of the prompt, Anthropic
+    beside them.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens_details: _Cached | None = None
+    input_tokens_details: _Cached | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: _Lasting | None = None
+
+    def usage(self) -> Usage:
+        """Return it in our words."""
+        cached = self.prompt_tokens_details or self.input_tokens_details or _Cached()
+        read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
+        return Usage(
+            (self.prompt_tokens or self.input_tokens or 0) + read + written,
+            self.completion_tokens or self.output_tokens or 0,
+            cached.cached_tokens or read,
+            cached.cache_write_tokens or written,
+            (self.cache_creation or _Lasting()).ephemeral_1h_input_tokens or 0,
+        )
+
+
+class _Taken(msgspec.Struct):
+    model: str | None = None
+    usage: _Used | None = None
+
+
+_taken = msgspec.json.Decoder(_Taken)
+
+
+def used(body: bytes, model: str) -> StoredAnswer:
+    """Return what an answer says it took; nothing of it is to be stored."""
+    try:
+        told = _taken.decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        told = _Taken()
+    usage = msgspec.structs.asdict((told.usage or _Used()).usage())
+    return StoredAnswer(tail=b"", model=told.model or model, is_whole=False, **usage)

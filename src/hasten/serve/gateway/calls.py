@@ -19,6 +19,7 @@ from hasten.errors import StoreError
 from hasten.graph.outcome import new_run_id
 from hasten.trace.event import RunRecord
 from hasten.trace.span import Span
+from hasten.trace.stats import add_prompt_cache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,8 @@ class GatewayCalls:
     """The calls of this process.
 
     ``requests`` counts them by route, result and status; ``buckets`` and ``total_s`` how
-    long they took, by result; ``tokens``, ``cost_usd`` and ``saved_usd`` go by route.
+    long they took, by result; ``tokens``, ``cost_usd`` and ``saved_usd`` go by route, as
+    do ``prompt_tokens`` and ``prompt_usd``, which are of the providers' prompt caches.
     ``unwritten`` are those that left no row although they should have.
     """
 
@@ -79,6 +81,8 @@ class GatewayCalls:
         self.tokens: Counter[tuple[str, str]] = Counter()
         self.cost_usd: dict[str, float] = {}
         self.saved_usd: dict[str, float] = {}
+        self.prompt_tokens: Counter[tuple[str, ...]] = Counter()
+        self.prompt_usd: dict[tuple[str, ...], float] = {}
         self.total_s: dict[str, float] = {}
         self.unwritten = 0
         self.buckets: dict[str, list[int]] = {}
@@ -111,6 +115,8 @@ class GatewayCalls:
         self.tokens[route, "in"] += run.tokens_in
         self.tokens[route, "out"] += run.tokens_out
         self.cost_usd[route] = self.cost_usd.get(route, 0.0) + run.cost_usd
+        for span in spans:
+            add_prompt_cache(span.attributes, (route,), self.prompt_tokens, self.prompt_usd)
         if key_id and run.cost_usd:
             self._keys.charge(key_id, run.cost_usd)
         self.keep(run, spans)

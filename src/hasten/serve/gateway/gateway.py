@@ -28,7 +28,7 @@ from hasten.serve.gateway.terms import Terms, TermsRead
 from hasten.serve.gateway.upstreams import upstreams_of
 from hasten.serve.gateway.visit import Visit
 from hasten.store.keys import KeyRecord
-from hasten.wire_models import upstream_model
+from hasten.wire_models import prices_of, upstream_model
 
 if TYPE_CHECKING:
     from hasten.serve.gateway.door import Exchange
@@ -68,8 +68,9 @@ class Gateway:
         self.upstreams = upstreams_of(settings)
         self.calls = GatewayCalls(runtime.sink, runtime.keys)
         self.meters = KeyMeters(runtime.keys)
-        model_of = partial(upstream_model, speed=settings.speed)
-        self.relay = Relay(self.upstreams, self.calls, model_of)
+        prices = prices_of(settings)
+        model_of = partial(upstream_model, speed=settings.speed, prices=prices)
+        self.relay = Relay(self.upstreams, self.calls, model_of, prices)
         self.terms = TermsRead(Admission(settings))
         self.bodies = BodyWatch()
         self.memo: dict[tuple[Terms, str, str, bytes], Known] = {}

@@ -13,24 +13,23 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
 import orjson
 
-from hasten.cache.trail import add_cost
 from hasten.caller import set_caller
 from hasten.clock import current_clock
 from hasten.errors import HastenError, InvalidInput, ModelError, ModelTimeout
 from hasten.model import embed_wire
 from hasten.model.base import Response, Usage, count_tokens
 from hasten.model.openai_errors import retry_after_s
-from hasten.model.price import cost_usd
 from hasten.model.simulated_embed import SimulatedEmbedding
+from hasten.model.traced import note_usage
 from hasten.model.wire_format import simulated_name
 from hasten.serve.gateway.answer import (
     StoredAnswer,
     new_answer_id,
     stored_answer,
     streamed_response,
+    used,
     whole_response,
 )
 from hasten.serve.gateway.calls import new_run
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from hasten.model.base import Model
+    from hasten.model.price import PriceTable
     from hasten.serve.gateway.calls import GatewayCalls
     from hasten.serve.gateway.forward import ForwardReply
     from hasten.serve.gateway.routes import Question
@@ -122,10 +122,12 @@ class Relay:
         upstreams: Upstreams,
         calls: GatewayCalls,
         model_of: Callable[[UpstreamSettings, str], Model],
+        prices: PriceTable,
     ) -> None:
         self._upstreams = upstreams
         self._calls = calls
         self._model_of = model_of
+        self._prices = prices
 
     def who(self, question: Question) -> list[Upstream]:
         """Return who may answer, whom to ask first in front. Raises ``NotFound``."""
@@ -224,10 +226,12 @@ class Relay:
                 raise Relayed(errand.told, model=question.model)
             if errand.is_kept_out:
                 told = used(body, question.model)
-                _note(here, Response(text="", model=told.model, usage=told.usage))
+                response = Response(text="", model=told.model, usage=told.usage)
+                note_usage(here, response, self._prices)
                 return told
-            stored, response = _stored(question, body)
-            _note(here, response)
+            stored, found = _stored(question, body)
+            if found is not None:
+                note_usage(here, found, self._prices)
         return stored
 
     async def _passed_on(
@@ -257,7 +261,19 @@ class Relay:
             finally:
                 reply.close()
             if read_bytes <= MOST_READ_BYTES:
-                errand.stored = _note_stream(question, read, here)
+                errand.stored = self._note_stream(question, read, here)
+
+    def _note_stream(
+        self, question: Question, read: Sequence[bytes], here: OpenSpan
+    ) -> StoredAnswer:
+        route, now_s = question.route, current_clock().now()
+        try:
+            response = streamed_response(route, read, question.model)
+            told = answer_out(question, response, question.asked.request, now_s)
+        except (HastenError, InvalidInput):
+            return StoredAnswer(tail=b"", is_whole=False)
+        note_usage(here, response, self._prices)
+        return stored_answer(route, told, response, is_kept=question.is_kept)
 
     async def _chained(self, errand: Errand, upstream: Upstream) -> StoredAnswer:
         question = errand.question
@@ -387,39 +403,6 @@ def _patience_s(reply: ForwardReply) -> float | None:
     return retry_after_s({**headers, **named}, current_clock().now())
 
 
-class _Used(msgspec.Struct):
-    """The tokens an answer says it took, in either protocol's words."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-class _Taken(msgspec.Struct):
-    model: str | None = None
-    usage: _Used | None = None
-
-
-_taken = msgspec.json.Decoder(_Taken)
-
-
-def used(body: bytes, model: str) -> StoredAnswer:
-    """Return what an answer says it took; nothing of it is to be stored."""
-    try:
-        told = _taken.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        told = _Taken()
-    usage = told.usage or _Used()
-    return StoredAnswer(
-        tail=b"",
-        model=told.model or model,
-        tokens_in=usage.prompt_tokens or usage.input_tokens or 0,
-        tokens_out=usage.completion_tokens or usage.output_tokens or 0,
-        is_whole=False,
-    )
-
-
 def _stored(question: Question, body: bytes) -> tuple[StoredAnswer, Response | None]:
     """Return what to store of a plain answer as it came, and what it says, if it is one."""
     route = question.route
@@ -436,30 +419,3 @@ def _stored(question: Question, body: bytes) -> tuple[StoredAnswer, Response | N
     except (HastenError, ValueError, TypeError):
         return StoredAnswer(tail=body, is_whole=False), None
     return stored_answer(route, told, response, is_kept=question.is_kept), response
-
-
-def _note_stream(question: Question, read: Sequence[bytes], here: OpenSpan) -> StoredAnswer:
-    route, now_s = question.route, current_clock().now()
-    try:
-        response = streamed_response(route, read, question.model)
-        told = answer_out(question, response, question.asked.request, now_s)
-    except (HastenError, InvalidInput):
-        return StoredAnswer(tail=b"", is_whole=False)
-    _note(here, response)
-    return stored_answer(route, told, response, is_kept=question.is_kept)
-
-
-def _note(here: OpenSpan, response: Response | None) -> None:
-    """Note on the call's span, and on what is being computed, what the answer took."""
-    if response is None:
-        return
-    usage = response.usage
-    cost = cost_usd(response.model, usage)
-    here.set(
-        model=response.model,
-        tokens_in=usage.tokens_in,
-        tokens_out=usage.tokens_out,
-        cached_tokens_in=usage.cached_tokens_in,
-        cost_usd=cost.usd,
-    )
-    add_cost(cost.usd)
