@@ -2,28 +2,23 @@
 
 In the process, once stored, in another runtime by named pipes and through Redis; and what
 the slowest of 1,000 readers of one run over HTTP waits. A case's figure is a percentile of
-one run's events; beside it a bare ``asyncio.Queue`` or the same server with one reader.
+one run's events; beside it a bare ``asyncio.Queue`` or the bare server of ``readers``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
-import re
-import socket
 import tempfile
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from time import perf_counter, time
-from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel
+from time import perf_counter
+from typing import TYPE_CHECKING
 
 from bench.harness import OURS, Case
+from bench.readers import READERS, late_ms
 from bench.trace import new_recorder
-from hasten import App, Graph, SimProfile, current_clock, step
 from hasten.serve.stream.feed import Reading, RunFeed
 from hasten.serve.stream.hasten import HastenEncoder
 from hasten.store.news import RunNews
@@ -32,7 +27,6 @@ from hasten.store.sql import SqlSink, open_sql
 from hasten.testing.redis import run_redis
 from hasten.trace.elsewhere import RunsElsewhere
 from hasten.trace.log import MemorySink, RunLog
-from hasten.trace.recorder import emit_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,9 +38,6 @@ TITLE = "Streams: how late a reader has what happened"
 
 EVENTS = 200
 EVERY_S = 0.005
-READERS = 1_000
-LIVE_EVENTS = 50
-LIVE_EVERY_S = 0.1
 
 
 def cases() -> list[Case]:
@@ -60,9 +51,9 @@ def cases() -> list[Case]:
         Case(
             f"{READERS:,} readers over HTTP",
             "ms, p99",
-            {OURS: partial(_readers_ms, READERS), "one reader": partial(_readers_ms, 1)},
+            {OURS: partial(late_ms, "hasten"), "bare Granian": partial(late_ms, "bare")},
             goal=50.0,
-            bare="one reader",
+            bare="bare Granian",
         ),
     ]
 
@@ -139,9 +130,9 @@ async def _followed_ms(
     delays_ms: list[float] = []
 
     async def read() -> None:
-        async for frames in feed.read(Reading()):
+        async for batch in feed.read(Reading()):
             now_s = perf_counter()
-            delays_ms.extend((now_s - sent_s(frame.data)) * 1e3 for frame in frames)
+            delays_ms.extend((now_s - sent_s(frame.data)) * 1e3 for frame in batch.frames)
 
     reading = asyncio.create_task(read())
     for _ in range(EVENTS):
@@ -177,113 +168,6 @@ def _queue_ms() -> float:
         return _percentile(delays_ms, 0.5)
 
     return asyncio.run(main())
-
-
-class NoInputs(BaseModel):
-    """The benchmark's application takes nothing."""
-
-
-@step
-async def ticking() -> str:
-    """Write a piece of text again and again."""
-    await current_clock().sleep(3.0)  # the readers come
-    for number in range(LIVE_EVENTS):
-        emit_text(f"section {number}", "x" * 40)  # a new section's first piece goes out at once
-        await current_clock().sleep(LIVE_EVERY_S)
-    return "done"
-
-
-def _serve(port: int, home: str) -> None:
-    """Serve the application; the main function of a process of its own."""
-    from granian.constants import Interfaces
-    from granian.server.embed import Server
-
-    from hasten.serve import create_app
-    from hasten.settings import Settings
-
-    app = App(
-        name="ticking",
-        title="Ticking",
-        about="",
-        inputs=NoInputs,
-        graphs={"hasten": Graph("ticking", [ticking], outputs=["ticking"], inputs=NoInputs)},
-        phases={},
-        samples={"one": {}},
-        profile=SimProfile(),
-        rerun=None,
-    )
-    guard = create_app(Settings(home=Path(home)), {"ticking": app})
-    server = Server(guard, port=port, interface=Interfaces.ASGI, log_enabled=False, backlog=4_096)
-    asyncio.run(server.serve())
-
-
-class Reader(asyncio.Protocol):
-    """One connection that follows the run and keeps how late each text was."""
-
-    _AT = re.compile(rb'data: \{"at_s":([\d.]+),"section"')
-
-    def __init__(self, path: str, delays_ms: list[float]) -> None:
-        self.over = asyncio.get_running_loop().create_future()
-        self._path = path
-        self._delays_ms = delays_ms
-
-    def connection_made(self, transport: Any) -> None:
-        """Ask."""
-        transport.write(f"GET {self._path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-
-    def data_received(self, data: bytes) -> None:
-        """Note how late it is."""
-        now_s = time()
-        self._delays_ms.extend((now_s - float(at)) * 1e3 for at in self._AT.findall(data))
-        if b'"complete":true' in data and not self.over.done():
-            self.over.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let nobody wait for a connection that broke."""
-        if not self.over.done():
-            self.over.set_exception(exc or ConnectionError("the stream ended before the run"))
-
-
-def _readers_ms(readers: int) -> float:
-    """Return the 99th percentile of how late a text is with so many readers of one run."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as home:
-        server = multiprocessing.get_context("spawn").Process(target=_serve, args=(port, home))
-        server.start()
-        try:
-            return asyncio.run(_measure(port, readers))
-        finally:
-            server.terminate()
-            server.join()
-
-
-async def _measure(port: int, readers: int) -> float:
-    import aiohttp
-
-    url = f"http://localhost:{port}"
-    async with aiohttp.ClientSession(url) as session:
-        for _ in range(200):
-            with suppress(aiohttp.ClientError):
-                await session.get("/health")
-                break
-            await asyncio.sleep(0.1)
-        body = {"app": "ticking", "inputs": {}}
-        async with session.post("/api/run/stream", json=body) as response:
-            path = f"/api/runs/{response.headers['Hasten-Run-Id']}/events"
-    loop, delays_ms = asyncio.get_running_loop(), list[float]()
-    made = [
-        await loop.create_connection(partial(Reader, path, delays_ms), "127.0.0.1", port)
-        for _ in range(readers)
-    ]
-    await asyncio.gather(*(reader.over for _, reader in made))
-    for transport, _ in made:
-        transport.abort()
-    if len(delays_ms) < readers * LIVE_EVENTS:
-        message = f"{readers} readers had {len(delays_ms)} of {readers * LIVE_EVENTS} pieces"
-        raise RuntimeError(message)
-    return _percentile(delays_ms, 0.99)
 
 
 def _percentile(figures: list[float], share: float) -> float:

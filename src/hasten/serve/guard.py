@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from hasten.serve.admission import Admission
 from hasten.serve.problems import problem_response
+from hasten.serve.stream.send import SEND
 
 if TYPE_CHECKING:
     from hasten.settings import Settings
@@ -44,6 +45,7 @@ class Guard:
             await self._read_away(receive)
             await problem_response(*refusal)(scope, receive, send)
             return
+        scope[SEND] = send
         await self.app(scope, _Bounded(receive, self._max_body_bytes), send)
 
     async def _read_away(self, receive: Any) -> None:

@@ -1,9 +1,10 @@
 """One run on its way to all who read it in one protocol: encoded once, kept once.
 
-Owns ``Frame``, a message with its number and its bytes; ``RunFeed``, which makes frames of a
-run's events as they come; and ``Feeds``, those being read in this process. A reader holds a
-position in the feed and nothing else, so one that is slow costs no memory and delays nobody.
-Leaves the words to the encoders, the connection to ``send``.
+Owns ``Frame``, a message with its number and its bytes; ``Batch``, frames that go out together,
+put together once for all readers; ``RunFeed``, which makes frames of a run's events as they
+come; and ``Feeds``, those being read in this process. A reader holds a position in the feed and
+nothing else, so one that is slow costs no memory and delays nobody. Leaves the words to the
+encoders, the connection to ``send``.
 
 A message's number says how much of the run whoever has it has seen: ``12`` all of event
 12, ``11.2`` all of event 11 and two messages of the next. Encoders are given each run from
@@ -18,6 +19,7 @@ import logging
 import re
 from bisect import bisect_right
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
@@ -49,6 +51,9 @@ FORMATS: Mapping[str, type[Encoder]] = {
 
 PING_S = 15.0
 """After so many silent seconds a reader is sent a sign of life."""
+
+PING = b": ping\n\n"
+PING_TEXT = '{"id":"","event":"ping","data":{}}'
 
 BATCH_BYTES = 4_096
 """What has piled up is handed to a connection in parts of about this size."""
@@ -87,30 +92,53 @@ def numbered(seq: int, messages: Sequence[Message]) -> Iterator[tuple[Seen, Mess
 
 
 class Frame(NamedTuple):
-    """A message ready to send: what was seen once it is, its name, its data, its pace.
+    """A message ready to send: what was seen once it is, its name, its pace, its bytes.
 
-    ``as_sse`` is all of it as a server-sent event (WHATWG HTML, 9.2).
+    ``as_sse`` is all of it as a server-sent event (WHATWG HTML, 9.2), its data from
+    ``data_at`` on.
     """
 
     seen: Seen
     name: str
-    data: bytes
     chars: int
     as_sse: bytes
+    data_at: int
 
     @classmethod
     def of(cls, seen: Seen, message: Message) -> Self:
         """Return ``message`` ready to send."""
         raw = message.data.encode() if isinstance(message.data, str) else _json(message.data)
         name = f"event: {message.name}\n" if message.name else ""
-        sse = f"{name}id: {seen}\ndata: ".encode() + raw + b"\n\n"
-        return cls(seen, message.name, raw, message.chars, sse)
+        head = f"{name}id: {seen}\ndata: ".encode()
+        return cls(seen, message.name, message.chars, head + raw + b"\n\n", len(head))
+
+    @property
+    def data(self) -> bytes:
+        """The message's data, JSON in all but the last of some protocols."""
+        return self.as_sse[self.data_at : -2]
 
     @property
     def as_text(self) -> str:
         """The message as a WebSocket's: a JSON object of ``id``, ``event`` and ``data``."""
         head = f'{{"id":"{self.seen}","event":"{self.name}","data":'
         return head + self.data.decode() + "}"
+
+
+class Batch:
+    """Frames that go out together, for either transport; without any it is a sign of life."""
+
+    def __init__(self, frames: Sequence[Frame] = ()) -> None:
+        self.frames = frames
+
+    @cached_property
+    def as_sse(self) -> bytes:
+        """The frames as server-sent events."""
+        return b"".join([frame.as_sse for frame in self.frames]) or PING
+
+    @cached_property
+    def as_texts(self) -> list[str]:
+        """The frames as messages of a WebSocket."""
+        return [frame.as_text for frame in self.frames] or [PING_TEXT]
 
 
 class Reading(NamedTuple):
@@ -142,7 +170,9 @@ class RunFeed:
         self._frames: list[Frame] = []
         self._end_at = 0
         self._is_over = self._is_hurried = False
-        self._news = asyncio.Event()
+        self._asked: tuple[Seen, int, bool, bool] | None = None
+        self._found: tuple[Seen, Batch] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
         self._ping = asyncio.get_running_loop().call_later(PING_S, self._tell)
         self._pump = asyncio.create_task(self._take_all(events), name="feed")
 
@@ -160,54 +190,71 @@ class RunFeed:
         await asyncio.wait([self._pump])
         return bool(self._frames) and self._frames[-1].seen == seen
 
-    async def read(self, reading: Reading) -> AsyncIterator[list[Frame]]:
+    async def read(self, reading: Reading) -> AsyncIterator[Batch]:
         """Yield what there is to send, in batches, to the run's end; an empty one is a ping."""
-        after = reading.after
+        after, is_paced = reading.after, reading.chars_per_s > 0
         while True:
-            while batch := self._batch(after):
-                after = batch[-1].seen
-                if reading.chars_per_s:
-                    async for part in self._paced(batch, reading.chars_per_s):
+            while found := self._next(after, is_paced=is_paced):
+                after, batch = found
+                if is_paced:
+                    async for part in self._paced(batch.frames, reading.chars_per_s):
                         yield part
-                elif at_once := self._at_once(batch):
-                    yield at_once
+                elif batch.frames:
+                    yield batch
             if self._is_over:
                 return
-            await self._news.wait()
-            if not self._is_over and self._frames and self._frames[-1].seen <= after:
-                yield []
+            known = len(self._frames)
+            await self._news()
+            if known == len(self._frames) and not self._is_over:
+                yield Batch()
 
-    def _batch(self, after: Seen) -> list[Frame]:
+    def _next(self, after: Seen, *, is_paced: bool) -> tuple[Seen, Batch] | None:
+        """Return what comes after ``after`` and what its last frame makes seen.
+
+        Readers that keep up all ask the same, and get the same batch.
+        """
+        asked = (after, len(self._frames), self._is_over, is_paced)
+        if asked != self._asked:
+            self._asked, self._found = asked, self._cut(after, is_paced=is_paced)
+        return self._found
+
+    def _cut(self, after: Seen, *, is_paced: bool) -> tuple[Seen, Batch] | None:
         """Return the next frames after ``after``, ``BATCH_BYTES`` or one.
 
-        Whoever has seen more than there is, since it was never stored, gets the end.
+        Pieces only where they are all, or for whoever keeps to a pace. Whoever has seen more
+        than there is, since it was never stored, gets the end.
         """
         begin = bisect_right(self._frames, after, key=_seen)
         if self._is_over and self._frames and after > self._frames[-1].seen:
             begin = self._end_at
         end, size = begin, 0
         while end < len(self._frames) and size < BATCH_BYTES:
-            size += len(self._frames[end].data)
+            size += len(self._frames[end].as_sse)
             end += 1
-        return self._frames[begin:end]
+        if end == begin:
+            return None
+        frames = self._frames[begin:end]
+        has_pieces = is_paced or self._encoder.tells_pieces
+        shown = frames if has_pieces else [frame for frame in frames if not frame.chars]
+        return frames[-1].seen, Batch(shown)
 
-    def _at_once(self, batch: list[Frame]) -> list[Frame]:
-        """Return what is sent to whoever keeps to no pace: pieces only where they are all."""
-        if self._encoder.tells_pieces:
-            return batch
-        return [frame for frame in batch if not frame.chars]
-
-    async def _paced(self, batch: list[Frame], chars_per_s: float) -> AsyncIterator[list[Frame]]:
+    async def _paced(self, frames: Sequence[Frame], chars_per_s: float) -> AsyncIterator[Batch]:
         """Yield the frames to send: pieces of whole answers one by one, at their pace."""
         together: list[Frame] = []
-        for frame in batch:
+        for frame in frames:
             together.append(frame)
             if frame.chars and not self._is_hurried:
-                yield together
+                yield Batch(together)
                 together = []
                 await current_clock().sleep(frame.chars / chars_per_s)
         if together:
-            yield together
+            yield Batch(together)
+
+    async def _news(self) -> None:
+        """Wait until there is something new, or for ``PING_S``."""
+        news = asyncio.get_running_loop().create_future()
+        self._waiting.append(news)
+        await news
 
     async def _take_all(self, events: AsyncIterator[RunEvent]) -> None:
         try:
@@ -253,7 +300,8 @@ class RunFeed:
 
     def _add(self, number: int, messages: Sequence[Message]) -> None:
         self._frames += [Frame.of(seen, message) for seen, message in numbered(number, messages)]
-        self._tell()
+        if messages:
+            self._tell()
 
     def _end(self) -> None:
         self._is_over = True
@@ -264,8 +312,10 @@ class RunFeed:
         """Wake the readers; once in ``PING_S`` at least, though there is nothing new."""
         self._ping.cancel()
         self._ping = asyncio.get_running_loop().call_later(PING_S, self._tell)
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        waiting, self._waiting = self._waiting, []
+        for news in waiting:
+            if not news.done():
+                news.set_result(None)
 
 
 class Feeds:

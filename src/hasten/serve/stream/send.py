@@ -1,8 +1,8 @@
 """From a feed to one reader: server-sent events over HTTP, or a WebSocket.
 
-Owns the two transports: what opens a stream, its pings, its end. A connection takes the
-next part of the feed once it has taken the one before, so what it holds is bounded. A reader
-that goes away ends its own reading and nothing else.
+Owns the two transports: what opens a stream and its end. A connection takes the next batch of
+the feed once it has taken the one before, so what it holds is bounded. A reader that goes away
+ends its own reading and nothing else.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi.sse import ServerSentEvent
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
 from hasten.serve.stream.feed import BEGINNING, FORMATS, Seen, numbered
 from hasten.serve.stream.hasten import HastenEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
+    from starlette.types import Receive, Scope, Send
     from starlette.websockets import WebSocket
 
     from hasten.serve.stream.feed import Reading, RunFeed
@@ -31,34 +32,52 @@ if TYPE_CHECKING:
 RETRY_MS = 2_000
 """How long a browser waits before it connects again."""
 
-PING = b": ping\n\n"
+SEND = "hasten.send"
+"""Where a request's scope has the server's own ``send``: a stream goes past what is around it."""
 
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-class EventStream(StreamingResponse):
+class EventStream(Response):
     """A feed as server-sent events; proxies are asked not to hold them back."""
 
     media_type = "text/event-stream"
 
     def __init__(
         self,
-        feed: AbstractAsyncContextManager[RunFeed],
+        opening: AbstractAsyncContextManager[RunFeed],
         reading: Reading,
         protocol: str,
         status_code: int = 200,
     ) -> None:
-        headers = {**_HEADERS, **FORMATS[protocol].headers}
-        super().__init__(_as_sse(feed, reading), status_code, headers)
+        self.status_code = status_code
+        self.background = None
+        self.init_headers({**_HEADERS, **FORMATS[protocol].headers})
+        self._opening = opening
+        self._reading = reading
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the feed to its end, or until the reader is gone."""
+        await _while_heard(self._send_all(scope.get(SEND, send), send), _gone(receive))
+
+    async def _send_all(self, send_on: Send, send: Send) -> None:
+        """Send all; what counts, compresses or reports sees the beginning only."""
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        await send(_body(b"retry: %d\n\n" % RETRY_MS))
+        async with self._opening as feed:
+            async for batch in feed.read(self._reading):
+                await send_on(_body(batch.as_sse))
+        await send_on({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _as_sse(
-    opening: AbstractAsyncContextManager[RunFeed], reading: Reading
-) -> AsyncIterator[bytes]:
-    yield b"retry: %d\n\n" % RETRY_MS
-    async with opening as feed:
-        async for frames in feed.read(reading):
-            yield b"".join([frame.as_sse for frame in frames]) or PING
+def _body(piece: bytes) -> dict[str, object]:
+    return {"type": "http.response.body", "body": piece, "more_body": True}
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def send_by_websocket(
@@ -72,24 +91,14 @@ async def send_by_websocket(
     The one thing a reader may say is ``{"type": "cancel"}``. Returns at the run's end or
     when the reader is gone.
     """
-    sending = asyncio.create_task(_send_all(socket, feed, reading))
-    hearing = asyncio.create_task(_hear(socket, cancel))
-    try:
-        await asyncio.wait([sending, hearing], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (sending, hearing):
-            task.cancel()
-        await asyncio.wait([sending, hearing])
-    if not sending.cancelled() and sending.exception() is None:
+    if await _while_heard(_send_all(socket, feed, reading), _hear(socket, cancel)):
         await socket.close()
 
 
 async def _send_all(socket: WebSocket, feed: RunFeed, reading: Reading) -> None:
-    async for frames in feed.read(reading):
-        for frame in frames:
-            await socket.send_text(frame.as_text)
-        if not frames:
-            await socket.send_text('{"id":"","event":"ping","data":{}}')
+    async for batch in feed.read(reading):
+        for text in batch.as_texts:
+            await socket.send_text(text)
 
 
 async def _hear(socket: WebSocket, cancel: Callable[[], Awaitable[object]]) -> None:
@@ -98,6 +107,23 @@ async def _hear(socket: WebSocket, cancel: Callable[[], Awaitable[object]]) -> N
             with suppress(msgspec.DecodeError):
                 if msgspec.json.decode(await socket.receive_text()) == {"type": "cancel"}:
                     await cancel()
+
+
+async def _while_heard(
+    sending: Coroutine[None, None, None], hearing: Coroutine[None, None, None]
+) -> bool:
+    """Send until ``hearing`` ends, since the reader is gone then; whether all was sent."""
+    tasks = (asyncio.create_task(sending), asyncio.create_task(hearing))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        is_heard = not tasks[1].done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if is_heard:
+        tasks[0].result()
+    return is_heard
 
 
 async def as_messages(
