@@ -472,8 +472,7 @@ class Runtime:
         self.run_stats.add(outcome.record, outcome.spans)
         if run.record.mode == pick_app(self.apps, run.record.app).default_mode:
             self.alerts.add(outcome.record, outcome.spans)
-        if not run.record.reuse.get("cached"):
-            self._usual.forget()
+        self._usual.add(outcome.record, outcome.spans)
         if run.log is not None and not run.log.is_stored:
             self._unstored[run.run_id] = run
             while len(self._unstored) > UNSTORED_RUNS:

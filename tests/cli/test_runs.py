@@ -64,7 +64,7 @@ def test_a_run_under_way_has_no_time_yet(raced: Callable[..., Said]) -> None:
     async def leave_open() -> str:
         runtime = await Runtime.open(load_settings())
         (run, *_) = await runtime.sink.runs(RunFilter())
-        await runtime.sink.save_run(
+        await runtime.sink.save(
             msgspec.structs.replace(run, run_id="run_open", ended_s=None, status="running")
         )
         await runtime.close()

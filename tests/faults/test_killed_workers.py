@@ -16,6 +16,7 @@ import pytest
 
 from hasten.caller import LOCAL
 from hasten.jobs.job import JobFilter
+from hasten.jobs.sink import JobSink
 from hasten.jobs.table import TakeLimits
 from hasten.settings import Settings
 from hasten.store.sql.schema import events
@@ -27,6 +28,8 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from hasten.trace.event import RunRecord
 
 IN_FLIGHT = 50
 RESUMED_WITHIN_S = 2.0
@@ -224,14 +227,15 @@ async def die_before_the_end(runtime: Runtime) -> None:
     jobs = RuntimeJobs(runtime)
     (job,) = (await runtime.queue.take(TakeLimits(jobs=1, lease_s=60))).jobs
     sink, steps = await runtime.queue.attempt(job)
-    append = sink.append
 
-    async def append_but_the_end(told: Sequence[Any]) -> None:
-        left = [event for event in told if event.type != "run.finished"]
-        if left:
-            await append(left)
-        if len(left) < len(told):
+    async def save_but_the_end(
+        run: RunRecord, told: Sequence[Any] = (), spans: Sequence[Any] = ()
+    ) -> None:
+        if any(event.type == "run.finished" for event in told):
+            await sink.append([event for event in told if event.type != "run.finished"])
             sink.abandon()
+        else:
+            await JobSink.save(sink, run, told, spans)
 
-    sink.append = append_but_the_end  # type: ignore[method-assign]
+    sink.save = save_but_the_end  # type: ignore[method-assign]
     await jobs._perform(job, sink, steps)

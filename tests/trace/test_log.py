@@ -56,20 +56,17 @@ class UnsteadySink(MemorySink):
         if error is not None:
             raise error
 
-    async def save_run(self, run: RunRecord) -> None:
-        """Keep the line, or fail."""
-        await self._before("run")
-        await super().save_run(run)
+    async def save(
+        self, run: RunRecord, events: Sequence[RunEvent] = (), spans: Sequence[Span] = ()
+    ) -> None:
+        """Keep all of it, or fail."""
+        await self._before("events" if events else "run")
+        await super().save(run, events, spans)
 
     async def append(self, events: Sequence[RunEvent]) -> None:
         """Keep the events, or fail."""
         await self._before("events")
         await super().append(events)
-
-    async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
-        """Keep the spans, or fail."""
-        await self._before("spans")
-        await super().save_spans(run_id, spans)
 
 
 async def work(recorder: Recorder, steps: int = 8) -> None:
@@ -163,6 +160,7 @@ def test_what_is_kept_in_the_end() -> None:
     async def main() -> None:
         sink = MemorySink()
         recorder, log = new_log(sink)
+        emit("note")
         await sleep(0)
         await sleep(0)
         assert (await sink.run("r1")).status == "running"
@@ -374,7 +372,7 @@ def test_a_sink_with_a_fault_of_its_own_is_not_hidden() -> None:
         emit("note")
         with pytest.raises(ZeroDivisionError):
             await log.close()
-        assert await following == []
+        assert [event.type for event in await following] == ["note"]
 
     virtual.run(main())
 
@@ -411,13 +409,13 @@ def test_a_kept_run_is_not_changed_by_the_live_one() -> None:
 
     async def main() -> None:
         sink, run = MemorySink(), run_of(degraded_by=["a"])
-        await sink.save_run(run)
+        await sink.save(run)
         run.degraded_by.append("b")
         (await sink.run("r1")).degraded_by.append("c")
         (await sink.runs(RunFilter()))[0].degraded_by.append("d")
         assert (await sink.run("r1")).degraded_by == ["a"]
         recorder = Recorder(run, current_clock())
-        await sink.save_spans("r1", recorder.spans)
+        await sink.save(run, (), recorder.spans)
         recorder.root.name = "changed"
         assert [one.name for one in await sink.spans("r1")] == ["report"]
 
@@ -444,11 +442,9 @@ def test_runs_are_found_newest_first(which: dict[str, Any], found: list[str]) ->
 
     async def main() -> list[str]:
         sink = MemorySink()
-        await sink.save_run(run_of("a", started_s=10.0))
-        await sink.save_run(run_of("b", started_s=20.0, user="bob", mode="baseline"))
-        await sink.save_run(
-            run_of("c", started_s=30.0, tenant="other", user="bob", simulated=False)
-        )
+        await sink.save(run_of("a", started_s=10.0))
+        await sink.save(run_of("b", started_s=20.0, user="bob", mode="baseline"))
+        await sink.save(run_of("c", started_s=30.0, tenant="other", user="bob", simulated=False))
         return [run.run_id for run in await sink.runs(RunFilter(**which))]
 
     assert virtual.run(main()) == found

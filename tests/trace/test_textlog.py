@@ -11,6 +11,7 @@ from hypothesis import given
 
 from hasten import virtual
 from hasten.clock import current_clock
+from hasten.trace.critical import breakdown
 from hasten.trace.phase import phase_totals
 from hasten.trace.recorder import Recorder, emit_text, enter_run, span
 from hasten.trace.textlog import TextLog, perf_summary, phase_line, summary_line, tool_line
@@ -99,7 +100,8 @@ def test_the_line_of_a_tool_call() -> None:
 
 def test_the_line_of_a_run() -> None:
     """The summary of 0.2, its breakdown in the plan's order."""
-    line = summary_line(baseline())
+    trace = baseline()
+    line = summary_line(trace, breakdown(trace))
     assert line == {
         "event": "discovery_timing_summary",
         **WHO,
@@ -120,7 +122,8 @@ def test_the_line_of_a_run() -> None:
 
 def test_assembly_and_saving_are_always_told() -> None:
     """A run that did neither says so with zeros, so that every line has one shape."""
-    line = summary_line(trace_of((1, "step", "s", 0, 10, {})))
+    trace = trace_of((1, "step", "s", 0, 10, {}))
+    line = summary_line(trace, breakdown(trace))
     assert line["breakdown"] == {"s": 10_000, "file_io": 0, "db_write": 0, "overhead": 0}
 
 
@@ -133,7 +136,7 @@ def test_the_one_line_summary() -> None:
         duration_s=37.458,
         run_id="abc123",
     )
-    assert perf_summary(trace) == (
+    assert perf_summary(trace, breakdown(trace)) == (
         "[PERF_SUMMARY] Task abc123: Total=37458ms | RAG=1045ms (3%) | LLM=35821ms (96%)"
         " | Validation=234ms (0%) | Other=358ms (1%)"
     )
@@ -170,7 +173,7 @@ def test_the_lines_of_the_cache() -> None:
 @given(traces())
 def test_every_breakdown_adds_up(trace: Trace) -> None:
     """Whatever the spans, the rounded parts and the rest are the rounded total."""
-    line = summary_line(trace)
+    line = summary_line(trace, breakdown(trace))
     assert sum(line["breakdown"].values()) == line["total_duration_ms"]
     json.loads(json.dumps(line))
     for totals in phase_totals(trace):

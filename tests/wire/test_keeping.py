@@ -143,8 +143,8 @@ def test_old_runs_are_dropped(on_runtime: Callable[..., Any]) -> None:
     """Those older than the retention, as soon as the house is kept."""
 
     async def test(runtime: Runtime) -> None:
-        await runtime.sink.save_run(record("run_old", 8 * DAY_S))
-        await runtime.sink.save_run(record("run_new", 6 * DAY_S))
+        await runtime.sink.save(record("run_old", 8 * DAY_S))
+        await runtime.sink.save(record("run_new", 6 * DAY_S))
         assert len(await runtime.runs(RunFilter())) == 2
         runtime.keep_house()
         await until(partial(has_lost, runtime, 2))
@@ -161,7 +161,7 @@ def test_a_database_that_is_too_large_loses_its_oldest(on_runtime: Callable[...,
         for age in range(40, 0, -1):
             run = record(f"run_{age}", age)
             run.outputs = {**heavy, "age": age}
-            await runtime.sink.save_run(run)
+            await runtime.sink.save(run)
         runtime.keep_house()
         await until(partial(has_lost, runtime, 40))
         assert (await runtime.runs(RunFilter()))[0].run_id == "run_1"

@@ -20,9 +20,9 @@ from hasten.errors import CodecError, RunLost, StoreError, StoreUnavailable
 from hasten.graph.attempt import Settled
 from hasten.jobs.job import JobStatus
 from hasten.jobs.table import hold, settle
-from hasten.store.sql.batch import Row, insert_new, upsert
-from hasten.store.sql.schema import events, job_steps, runs, spans
-from hasten.store.sql.sink import SqlSink
+from hasten.store.sql.batch import Row, upsert
+from hasten.store.sql.schema import job_steps
+from hasten.store.sql.sink import RunRows, SqlSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,35 +74,35 @@ class JobSink(SqlSink):
         """Keep nothing more, not even what waits for the store to come back."""
         self._is_abandoned = True
 
-    async def save_run(self, run: RunRecord) -> None:
-        """Keep the run's line; its last one goes with the event that ends it."""
+    async def save(
+        self, run: RunRecord, events_: Sequence[RunEvent] = (), spans_: Sequence[Span] = ()
+    ) -> None:
+        """Keep the run's line, with events and spans; when all is settled, the spans alone."""
         self._run = run
-        if not self.is_settled:
-            row = msgspec.structs.asdict(run)
-            await self.write(partial(upsert, table=runs, rows=[row]))
+        if self.is_settled:
+            await self._until_kept(RunRows.of([], (), {run.run_id: spans_}).keep)
+        else:
+            await self._keep(RunRows.of([run], events_, {run.run_id: spans_}), events_)
 
     async def append(self, events_: Sequence[RunEvent]) -> None:
         """Keep events; with the last one goes the end of the attempt, and the run's line."""
-        rows = [msgspec.structs.asdict(event) for event in events_]
-        end = _End.of(events_[-1])
-        line = [msgspec.structs.asdict(self._run)] if end is not None and self._run else []
-        now_s = self._clock.now()
+        line = [self._run] if self._run is not None and _End.of(events_) is not None else []
+        await self._keep(RunRows.of(line, events_), events_)
+
+    async def _keep(self, rows: RunRows, events_: Sequence[RunEvent]) -> None:
+        """Keep rows, and settle the job if the last of the events ends the attempt."""
+        end, now_s = _End.of(events_), self._clock.now()
 
         def work(connection: Connection) -> None:
-            insert_new(connection, events, rows)
+            rows.keep(connection)
             if end is not None:
-                upsert(connection, runs, line)
                 due_s = None if end.again_s is None else now_s + end.again_s
                 settle(connection, self._job, end.status, end.error, due_s, now_s)
 
         await self.write(work)
         self.is_settled = end is not None
-        self._kept()
-
-    async def save_spans(self, run_id: str, spans_: Sequence[Span]) -> None:
-        """Keep the spans, which come when all is settled."""
-        rows = [{"run_id": run_id, **msgspec.structs.asdict(span)} for span in spans_]
-        await self._until_kept(partial(upsert, table=spans, rows=rows))
+        if events_:
+            self._kept()
 
     async def write(self, work: Callable[[Connection], None]) -> None:
         """Do ``work`` in one transaction while the job is this attempt's. Raises ``RunLost``."""
@@ -135,9 +135,11 @@ class _End(msgspec.Struct, frozen=True):
     again_s: float | None = None
 
     @classmethod
-    def of(cls, event: RunEvent) -> _End | None:
-        """Return what the event ends, if it ends anything."""
-        data = event.data
+    def of(cls, events_: Sequence[RunEvent]) -> _End | None:
+        """Return what the last of the events ends, if it ends anything."""
+        if not events_:
+            return None
+        event, data = events_[-1], events_[-1].data
         if event.type == "run.finished":
             return cls(_ENDS[data["status"]], data["error"])
         if event.type == "run.interrupted" and data["again_s"] is not None:

@@ -56,7 +56,7 @@ async def taken(queue: JobQueue, jobs: int = 100, lease_s: float = LONG_S, **lim
 async def ended(queue: JobQueue, job: JobRecord, status: str = "complete") -> None:
     """End an attempt at a job as a run does: its line, its last event."""
     sink, _ = await queue.attempt(job)
-    await sink.save_run(run_record(job.run_id, status=status, outputs={"by": job.attempt}))
+    await sink.save(run_record(job.run_id, status=status, outputs={"by": job.attempt}))
     await sink.append([finished(job, status)])
 
 
@@ -156,7 +156,7 @@ async def refuses_who_has_lost_it(queue: JobQueue, other: JobQueue) -> None:
     (new,) = await taken(other)
     assert (new.job_id, new.attempt, new.interruptions) == (old.job_id, 2, 1)
     await refused(old_sink.append([finished(old, "complete")]), RunLost)
-    await refused(old_sink.save_run(run_record("r1", outputs={"by": 1})), RunLost)
+    await refused(old_sink.save(run_record("r1", outputs={"by": 1})), RunLost)
     assert await queue.beat([old.job_id], LONG_S) == {}
     await ended(other, new)
     await refused(old_sink.append([finished(old, "complete", 2)]), RunLost)
@@ -195,7 +195,7 @@ async def tries_again_later(queue: JobQueue, other: JobQueue) -> None:
     (job,) = await taken(queue)
     sink, _ = await queue.attempt(job)
     error = {"code": "down", "message": "down"}
-    await sink.save_run(run_record("r1", status="queued", ended_s=None))
+    await sink.save(run_record("r1", status="queued", ended_s=None))
     data = {"error": error, "again_s": LONG_S}
     await sink.append([RunEvent("r1", "run.interrupted", 1_000.0, 1, data, 1)])
     later = await other.find(job.job_id, ANN)

@@ -73,17 +73,17 @@ async def keeps_every_field_of_a_run(sink: Sink) -> None:
         cost_usd=0.1 + 0.2,
         first_text_s=0.75,
     )
-    await sink.save_run(full)
+    await sink.save(full)
     assert await sink.run("r1") == full
     bare = run_record("r1", ended_s=None, status="running")
-    await sink.save_run(bare)
+    await sink.save(bare)
     assert await sink.run("r1") == bare
 
 
 async def keeps_what_was_saved(sink: Sink) -> None:
     """A run that changes after it was saved is not changed in the sink."""
     run = run_record("r1", status="running")
-    await sink.save_run(run)
+    await sink.save(run)
     run.status = "failed"
     assert (await sink.run("r1")).status == "running"
 
@@ -134,6 +134,23 @@ async def keeps_all_of_a_batch_or_none(sink: Sink) -> None:
     assert await sink.events("r1") == good
 
 
+async def saves_all_of_a_run_or_nothing(sink: Sink) -> None:
+    """A line comes with its events and spans, or none of them is kept."""
+    run, spans = run_record("r1"), [Span(1, None, "run", "report", 1_000.0)]
+    try:
+        await sink.save(run, [RunEvent("r1", "text", 1_000.0)], spans)
+    except StoreError:
+        pass
+    else:
+        raise AssertionError("an event without a number was taken")
+    assert (await sink.runs(RunFilter()), await sink.spans("r1")) == ([], [])
+    await sink.save(run, run_events("r1", [1, 2]), spans)
+    await sink.save(run, run_events("r1", [2, 3]))
+    assert await sink.run("r1") == run
+    assert await sink.events("r1") == run_events("r1", [1, 2, 3])
+    assert await sink.spans("r1") == spans
+
+
 async def keeps_spans(sink: Sink) -> None:
     """Spans come back equal and in order; saving again replaces them."""
     spans = [
@@ -141,15 +158,15 @@ async def keeps_spans(sink: Sink) -> None:
         Span(2, 1, "step", STRANGE.replace("\x00", "").replace("\ud800", ""), 1_000.0, None),
         Span(3, 2, "model", "sim", 1_000.25, 1_000.5, "failed", {"error": STRANGE, "tokens_in": 9}),
     ]
-    await sink.save_spans("r1", [spans[0]])
-    await sink.save_spans("r1", spans)
+    await sink.save(run_record("r1"), (), spans[:1])
+    await sink.save(run_record("r1"), (), spans)
     assert await sink.spans("r1") == spans
 
 
 async def refuses_what_has_no_plain_form(sink: Sink) -> None:
     """A value no store can carry is an error that says so, and nothing is kept."""
     try:
-        await sink.save_run(run_record("r1", outputs={"report": object()}))
+        await sink.save(run_record("r1", outputs={"report": object()}))
     except CodecError as error:
         assert "object" in str(error)  # noqa: PT017 - pytest is not needed to check a sink
     else:
@@ -160,7 +177,7 @@ async def refuses_what_has_no_plain_form(sink: Sink) -> None:
 async def keeps_huge_values(sink: Sink) -> None:
     """Megabytes in one value come back whole."""
     huge = "0123456789" * (HUGE_CHARS // 10)
-    await sink.save_run(run_record("r1", outputs={"report": huge}))
+    await sink.save(run_record("r1", outputs={"report": huge}))
     await sink.append(run_events("r1", [1], text=huge))
     assert (await sink.run("r1")).outputs["report"] == huge
     assert (await sink.events("r1"))[0].data["text"] == huge
@@ -178,9 +195,9 @@ async def lists_by_filter(sink: Sink) -> None:
         "speed": 4.0,
         "simulated": False,
     }
-    await sink.save_run(run_record("plain", started_s=5_000.0))
+    await sink.save(run_record("plain", started_s=5_000.0))
     for place, (name, value) in enumerate(other.items()):
-        await sink.save_run(run_record(name, started_s=1_000.0 + place, **{name: value}))
+        await sink.save(run_record(name, started_s=1_000.0 + place, **{name: value}))
     for name, value in other.items():
         found = await sink.runs(msgspec.structs.replace(RunFilter(), **{name: value}))
         assert [run.run_id for run in found] == [name], name
@@ -193,12 +210,15 @@ async def lists_by_filter(sink: Sink) -> None:
 
 
 async def knows_how_long_steps_took(sink: Sink) -> None:
-    """Durations come from well ended steps and tools right below matching complete runs."""
+    """Durations come from well ended steps and tools right below matching complete runs.
+
+    What the cache had took no time, and a run that found all of it there says nothing.
+    """
     for number, status in enumerate(("complete", "complete", "failed", "complete")):
         run_id = f"r{number}"
         app = "okr" if number == 3 else "discovery"  # noqa: PLR2004 - the last one
         start_s = 1_000.0 + number
-        await sink.save_run(run_record(run_id, app=app, status=status, started_s=start_s))
+        run = run_record(run_id, app=app, status=status, started_s=start_s, llm_calls=1)
         spans = [
             Span(1, None, "run", "report", start_s, start_s + 9.0, "ok"),
             Span(2, 1, "step", "research", start_s, start_s + 2.0 + number, "ok"),
@@ -206,12 +226,16 @@ async def knows_how_long_steps_took(sink: Sink) -> None:
             Span(4, 1, "tool", "search", start_s, start_s + 0.25, "ok"),
             Span(6, 2, "tool", "inside", start_s, start_s + 0.25, "ok"),
             Span(5, 1, "step", "write", start_s, start_s + 0.5, "ok"),
+            Span(7, 1, "step", "plan", start_s, start_s + 0.5, "ok", {"cache_hit": "memory"}),
         ]
-        await sink.save_spans(run_id, spans)
+        await sink.save(run, (), spans)
     found = await sink.step_durations(RunFilter(app="discovery"))
     assert found == {"research": [3.0, 2.0], "search": [0.25, 0.25], "write": [0.5, 0.5]}
     newest = await sink.step_durations(RunFilter(app="discovery", limit=1))
     assert newest == {"research": [3.0], "search": [0.25], "write": [0.5]}
+    hits = run_record("hits", started_s=2_000.0, cache_hits=2)
+    await sink.save(hits, (), [Span(1, 1, "step", "research", 2_000.0, 2_000.125, "ok")])
+    assert await sink.step_durations(RunFilter(app="discovery", limit=1)) == newest
     assert await sink.step_durations(RunFilter(app="fortune")) == {}
 
 
@@ -270,9 +294,8 @@ async def takes_a_copy(sink: Sink) -> None:
 
 async def _save_whole(sink: Sink, run: RunRecord) -> None:
     """Save a run with one event and one span."""
-    await sink.save_run(run)
-    await sink.append(run_events(run.run_id, [1]))
-    await sink.save_spans(run.run_id, [Span(1, None, "run", "report", run.started_s)])
+    spans = [Span(1, None, "run", "report", run.started_s)]
+    await sink.save(run, run_events(run.run_id, [1]), spans)
 
 
 CLAUSES: tuple[Clause, ...] = (
@@ -282,6 +305,7 @@ CLAUSES: tuple[Clause, ...] = (
     keeps_events_in_order,
     takes_a_batch_twice,
     keeps_all_of_a_batch_or_none,
+    saves_all_of_a_run_or_nothing,
     keeps_spans,
     refuses_what_has_no_plain_form,
     keeps_huge_values,

@@ -63,17 +63,19 @@ class Sink(Protocol):
     ``hasten.testing.sink_contract`` says the same in checks that every sink passes.
     """
 
-    async def save_run(self, run: RunRecord) -> None:
-        """Insert or replace the run's own line."""
+    async def save(
+        self, run: RunRecord, events: Sequence[RunEvent] = (), spans: Sequence[Span] = ()
+    ) -> None:
+        """Insert or replace the run's own line, with events as ``append`` takes them.
+
+        A run that has ended brings its spans, too. All of it is kept or nothing.
+        """
 
     async def append(self, events: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run; all of them or none.
 
         An event whose number is there already is passed over, so a batch may be sent again.
         """
-
-    async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
-        """Keep the spans of a run that has ended."""
 
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
@@ -94,7 +96,8 @@ class Sink(Protocol):
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
         """Return how many seconds each step took, by its name, newest run first.
 
-        Counts the steps that ended well in the matching runs that are complete.
+        Counts the steps that ended well without the cache's help, in the matching runs that
+        are complete and did not find in the cache all that a model would have been asked.
         """
         ...
 
@@ -122,22 +125,27 @@ class MemorySink:
         self._events: dict[str, dict[int, RunEvent]] = {}
         self._spans: dict[str, list[Span]] = {}
 
-    async def save_run(self, run: RunRecord) -> None:
-        """Insert or replace the run's own line."""
-        self._runs[run.run_id] = _copy(run, RunRecord)
+    async def save(
+        self, run: RunRecord, events: Sequence[RunEvent] = (), spans: Sequence[Span] = ()
+    ) -> None:
+        """Insert or replace the run's own line, with events and spans."""
+        line, kept = _copy(run, RunRecord), _copy(spans, list[Span])
+        self._put(events)
+        self._runs[run.run_id] = line
+        if kept:
+            self._spans[run.run_id] = kept
 
     async def append(self, events: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run; one that is there already is passed over."""
+        self._put(events)
+
+    def _put(self, events: Sequence[RunEvent]) -> None:
         for event in events:
             if event.seq is None:
                 message = f"an event of run {event.run_id!r} has no number: {event.type}"
                 raise StoreError(message, store="memory")
         for event in events:
             self._events.setdefault(event.run_id, {}).setdefault(event.seq or 0, event)
-
-    async def save_spans(self, run_id: str, spans: Sequence[Span]) -> None:
-        """Keep the spans of a run that has ended."""
-        self._spans[run_id] = _copy(spans, list[Span])
 
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
@@ -165,10 +173,11 @@ class MemorySink:
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
         """Return how many seconds each step and tool took, by its name, newest run first."""
         found: dict[str, list[float]] = {}
-        for run in await self.runs(msgspec.structs.replace(which, status="complete")):
-            for span in await self.spans(run.run_id):
-                if span.parent_id == ROOT_SPAN_ID and span.status == "ok":
-                    found.setdefault(span.name, []).append(span.duration_s)
+        whole = msgspec.structs.replace(which, status="complete", limit=len(self._runs))
+        told = [run for run in await self.runs(whole) if run.llm_calls or not run.cache_hits]
+        for run in told[: which.limit]:
+            for span in filter(tells_duration, await self.spans(run.run_id)):
+                found.setdefault(span.name, []).append(span.duration_s)
         return found
 
     async def prune(self, *, before_s: float) -> int:
@@ -199,16 +208,20 @@ def _copy(value: object, as_type: type[T]) -> T:
     return msgspec.convert(to_plain(value), as_type)
 
 
+def tells_duration(span: Span) -> bool:
+    """Whether it is a step's own that ended well and was computed: the cache's take no time."""
+    is_own = span.parent_id == ROOT_SPAN_ID and span.status == "ok"
+    return is_own and not span.attributes.get("cache_hit")
+
+
 async def copy_run(source: Sink, target: Sink, run_id: str) -> None:
     """Copy one finished run, such as one of virtual time, into another sink.
 
-    Its own line goes last, so a copy that breaks off is not listed. Raises
-    ``NotFound`` when ``source`` has no such run, ``StoreError`` when ``target`` cannot keep it.
+    Raises ``NotFound`` when ``source`` has no such run, ``StoreError`` when ``target`` cannot
+    keep it.
     """
     run = await source.run(run_id)
-    await target.append(await source.events(run_id))
-    await target.save_spans(run_id, await source.spans(run_id))
-    await target.save_run(run)
+    await target.save(run, await source.events(run_id), await source.spans(run_id))
 
 
 class RunLog:
@@ -273,11 +286,10 @@ class RunLog:
 
     async def _write(self) -> None:
         try:
-            self._has_line = await self._keep(self._sink.save_run, self.recorder.run)
             while not self._is_closing and not self.is_lost:
                 await self._has_work.wait()
                 self._has_work.clear()
-                await self._write_batch()
+                await self._write_batch(self._store)
         except Exception:
             self._end()
             raise
@@ -285,8 +297,7 @@ class RunLog:
 
     async def _write_rest(self) -> None:
         try:
-            await self._write_batch()
-            await self._write_end()
+            await self._write_batch(self._store_end)
         finally:
             self._end()
 
@@ -297,7 +308,7 @@ class RunLog:
             self.recorder.listeners.remove(self._take)
             self._tell_followers()
 
-    async def _write_batch(self) -> None:
+    async def _write_batch(self, store: Callable[[], Awaitable[None]]) -> None:
         batch = [
             msgspec.structs.replace(event, seq=number)
             for number, event in enumerate(self._waiting, len(self._numbered) + 1)
@@ -305,28 +316,34 @@ class RunLog:
         self._waiting.clear()
         self._unstored.extend(batch)
         try:
-            await self._store_events()
+            await store()
         finally:  # though this task is cancelled: their numbers are taken
             if not self.is_lost:
                 self._numbered.extend(batch)
             self._tell_followers()
 
-    async def _store_events(self) -> None:
-        """Bring the sink up to date: the run's line first, events refer to it."""
+    async def _store(self) -> None:
+        """Bring the sink up to date; the run's line goes with its first events."""
+        run, unstored, is_kept = self.recorder.run, self._unstored, True
         if not self._has_line:
-            self._has_line = await self._keep(self._sink.save_run, self.recorder.run)
-        if self._has_line and self._unstored:
-            unstored = self._unstored
-            self._unstored = [] if await self._keep(self._sink.append, unstored) else unstored
-        self.is_stored = self._has_line and not self._unstored
+            is_kept = self._has_line = await self._keep(self._sink.save, run, unstored)
+            if not is_kept:
+                self._has_line = await self._keep(self._sink.save, run)
+        elif unstored:
+            is_kept = await self._keep(self._sink.append, unstored)
+        if is_kept:
+            self._unstored = []
+        self.is_stored = self._has_line and is_kept
 
-    async def _write_end(self) -> None:
-        run = self.recorder.run
+    async def _store_end(self) -> None:
+        """Store what is left, the spans and the run's last line: at once, or what can be."""
+        run, spans = self.recorder.run, self.recorder.spans
         self._retry_at_s = float("-inf")
-        await self._store_events()
-        has_spans = await self._keep(self._sink.save_spans, run.run_id, self.recorder.spans)
-        has_line = await self._keep(self._sink.save_run, run)
-        self.is_stored = self.is_stored and has_spans and has_line
+        if await self._keep(self._sink.save, run, self._unstored, spans):
+            self.is_stored = True
+            return
+        await self._keep(self._sink.append, self._unstored)
+        await self._keep(self._sink.save, run, (), spans)
 
     async def _keep(self, keep: Callable[..., Awaitable[None]], *what: object) -> bool:
         """Hand something to the sink; whether it was kept. A sink that is gone is left alone."""

@@ -14,6 +14,7 @@ import msgspec
 from hasten.trace.critical import breakdown
 
 if TYPE_CHECKING:
+    from hasten.trace.critical import Breakdown
     from hasten.trace.span import Span
     from hasten.trace.tree import Trace
 
@@ -44,14 +45,14 @@ class PhaseTotals(msgspec.Struct, kw_only=True):
         return (self.end_s - self.start_s) * 1e3
 
 
-def phase_totals(trace: Trace) -> list[PhaseTotals]:
-    """Return the run's phases in the order they began.
+def phase_totals(trace: Trace, parts: Breakdown | None = None) -> list[PhaseTotals]:
+    """Return the run's phases in the order they began; ``parts`` is its breakdown, if known.
 
     Everything below a span with a phase counts to it, and so do tools elsewhere
     in the run that name it, such as those started before their step.
     """
     found: dict[str, PhaseTotals] = {}
-    parts_us = breakdown(trace).parts_us
+    parts_us = (parts or breakdown(trace)).parts_us
     for span in sorted(trace.spans, key=lambda span: (span.start_s, span.span_id)):
         phase, end_s = trace.phase_of(span), trace.end_of(span)
         if phase is None:

@@ -27,6 +27,7 @@ from hasten.trace.tree import Trace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hasten.trace.critical import Breakdown
     from hasten.trace.event import RunEvent
     from hasten.trace.phase import PhaseTotals
 
@@ -66,13 +67,14 @@ class TextLog:
             self._write(cache_line(span, hits / (hits + misses)))
 
     def _write_end(self, trace: Trace) -> None:
-        for totals in phase_totals(trace):
+        found = breakdown(trace)
+        for totals in phase_totals(trace, found):
             line = phase_line(trace.run, totals)
             self._write(json.dumps(line))
             took = f"completed in {line['duration_ms']}ms (Task {trace.run.run_id})"
             self._write(f"[PERF] {totals.phase} {took}")
-        self._write(json.dumps(summary_line(trace)))
-        self._write(perf_summary(trace))
+        self._write(json.dumps(summary_line(trace, found)))
+        self._write(perf_summary(trace, found))
 
 
 def tool_line(run: RunRecord, span: Span) -> dict[str, Any]:
@@ -118,9 +120,8 @@ def phase_line(run: RunRecord, totals: PhaseTotals) -> dict[str, Any]:
     return line
 
 
-def summary_line(trace: Trace) -> dict[str, Any]:
+def summary_line(trace: Trace, found: Breakdown) -> dict[str, Any]:
     """Return the line of a whole run; its ``breakdown`` adds up to ``total_duration_ms``."""
-    found = breakdown(trace)
     parts_ms = found.in_ms()
     last = {name: parts_ms.pop(name, 0) for name in (*LAST_PHASES, OVERHEAD)}
     kinds = [span.kind for span in trace.spans]
@@ -134,9 +135,8 @@ def summary_line(trace: Trace) -> dict[str, Any]:
     }
 
 
-def perf_summary(trace: Trace) -> str:
+def perf_summary(trace: Trace, found: Breakdown) -> str:
     """Return a run in one line for people: total, phases and the rest, with percentages."""
-    found = breakdown(trace)
     shares = found.in_percent()
     parts = [
         f"{'Other' if name == OVERHEAD else name}={took_ms}ms ({shares[name]}%)"

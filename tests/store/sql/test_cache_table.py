@@ -107,7 +107,7 @@ def test_reruns_do_not_crowd_out_the_history(url: str) -> None:
     async def main() -> None:
         sql = await open_sql(url)
         store, sink = TableStore(sql, deadline_s=10), SqlSink(sql)
-        await sink.save_run(run_record("r1"))
+        await sink.save(run_record("r1"))
         before = await sink.held_bytes()
         await store.set_many([kept(f"rerun {n}", bytes(30_000)) for n in range(100)])
         assert await sink.held_bytes() < before + 200_000

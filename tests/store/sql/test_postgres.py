@@ -118,7 +118,7 @@ def test_a_statement_that_hangs_is_ended_on_the_server_too(postgres_url: str) ->
     async def main() -> None:
         async with opened(postgres_url) as other, opened(postgres_url, HASTY) as store:
             sink = SqlSink(store)
-            await sink.save_run(run_record("r1"))
+            await sink.save(run_record("r1"))
             locked, release = asyncio.Event(), asyncio.Event()
 
             async def hold() -> None:
@@ -130,10 +130,10 @@ def test_a_statement_that_hangs_is_ended_on_the_server_too(postgres_url: str) ->
             holding = asyncio.create_task(hold())
             await locked.wait()
             with pytest.raises(StoreUnavailable):
-                await sink.save_run(run_record("r1", status="failed"))
+                await sink.save(run_record("r1", status="failed"))
             release.set()
             await holding
-            await sink.save_run(run_record("r1", status="failed"))
+            await sink.save(run_record("r1", status="failed"))
             assert (await sink.run("r1")).status == "failed"
 
     asyncio.run(main())
@@ -161,7 +161,7 @@ def test_pruning_to_a_size_counts_what_rows_hold(postgres_url: str) -> None:
         async with opened(postgres_url) as store:
             sink = SqlSink(store)
             for number in range(40):
-                await sink.save_run(run_record(f"r{number:02}", started_s=float(number)))
+                await sink.save(run_record(f"r{number:02}", started_s=float(number)))
                 await sink.append(run_events(f"r{number:02}", [1], text="x" * 10_000))
             assert await store.held_bytes() > 400_000
             dropped = await sink.prune_to_bytes(100_000)
@@ -185,7 +185,7 @@ def test_freed_space_is_used_again(postgres_url: str) -> None:
             async def ask(question: str) -> object:
                 return await store.read(lambda it: it.execute(text(question)).scalar_one())
 
-            await sink.save_run(run_record("r1"))
+            await sink.save(run_record("r1"))
             await sink.append(run_events("r1", range(1, 1_001)))
             assert await ask("SELECT pg_relation_size('events')") != 0
             assert await sink.erase("acme", "ann") == 1

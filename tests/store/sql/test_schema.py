@@ -123,7 +123,7 @@ def test_opening_again_keeps_what_is_there(url: str) -> None:
 
     async def main() -> RunRecord:
         async with opened(url) as store:
-            await SqlSink(store).save_run(run_record("r1"))
+            await SqlSink(store).save(run_record("r1"))
         async with opened(url) as store:
             return await SqlSink(store).run("r1")
 
@@ -136,7 +136,7 @@ def test_servers_that_start_at_once_upgrade_once(url: str) -> None:
     async def main() -> None:
         stores = await asyncio.gather(*(open_sql(url) for _ in range(4)))
         for number, store in enumerate(stores):
-            await SqlSink(store).save_run(run_record(f"r{number}"))
+            await SqlSink(store).save(run_record(f"r{number}"))
         assert len(await SqlSink(stores[0]).runs(RunFilter())) == 4
         for store in stores:
             await store.close()

@@ -125,7 +125,7 @@ def test_a_failing_write_takes_no_other_with_it(tmp_path: Path) -> None:
         raise RuntimeError(message)
 
     async def main(store: SqlStore, sink: SqlSink) -> None:
-        await sink.save_run(run_record("r1"))
+        await sink.save(run_record("r1"))
         one, two, three = await asyncio.gather(
             sink.append(run_events("r1", [1])),
             store.write(half),
@@ -235,7 +235,7 @@ def test_erasing_leaves_no_byte(tmp_path: Path) -> None:
         for number in range(30):
             run_id, user = f"r{number}", "ann" if number % 2 else "bob"
             text_ = secret if user == "ann" else "nothing"
-            await sink.save_run(run_record(run_id, user=user, inputs={"summary": text_ * 50}))
+            await sink.save(run_record(run_id, user=user, inputs={"summary": text_ * 50}))
             await sink.append(run_events(run_id, range(1, 40), text=text_ * 5))
         assert secret.encode() in held()
         assert await sink.erase("acme", "ann") == 15
@@ -252,7 +252,7 @@ def test_pruning_to_a_size_shrinks_the_file(tmp_path: Path) -> None:
     async def main(store: SqlStore, sink: SqlSink) -> None:
         for number in range(200):
             run = run_record(f"r{number:03}", started_s=float(number))
-            await sink.save_run(run)
+            await sink.save(run)
             await sink.append(run_events(run.run_id, [1], text="x" * 12_000))
         assert await store.held_bytes() > 4 * bound_bytes
         dropped = await sink.prune_to_bytes(bound_bytes)

@@ -15,9 +15,10 @@ import msgspec
 from sqlalchemy import Select, delete, func, select, update
 
 from hasten.errors import NotFound
-from hasten.store.sql.batch import fetch, insert_new, upsert
+from hasten.store.sql.batch import Row, fetch, insert_new, upsert
 from hasten.store.sql.schema import events, feedback, job_steps, jobs, runs, spans
 from hasten.trace.event import RunEvent, RunRecord
+from hasten.trace.log import tells_duration
 from hasten.trace.recorder import INTERRUPTED
 from hasten.trace.span import ROOT_SPAN_ID, Span
 
@@ -36,7 +37,41 @@ DROP_RUNS = 50
 _OPEN_JOBS = select(jobs.c.run_id).where(jobs.c.status.in_(("queued", "running")))
 """The runs of jobs that are not over."""
 
+_SPAN_COLUMNS = [column for column in spans.c if column.name != "run_id"]
+
 _PLAIN_FILTERS = ("tenant", "user", "app", "mode", "status", "clock", "speed", "simulated")
+
+
+class RunRows(msgspec.Struct, frozen=True):
+    """What is to be kept of runs, as rows: their lines, their events, their spans."""
+
+    lines: list[Row]
+    events: list[Row]
+    spans: list[Row]
+
+    @classmethod
+    def of(
+        cls,
+        runs_: Sequence[RunRecord],
+        events_: Sequence[RunEvent] = (),
+        spans_: Mapping[str, Sequence[Span]] | None = None,
+    ) -> RunRows:
+        """Return the rows of runs, events, and spans by the run they are of."""
+        return cls(
+            list(map(msgspec.structs.asdict, runs_)),
+            list(map(msgspec.structs.asdict, events_)),
+            [
+                {"run_id": run_id, **msgspec.structs.asdict(span)}
+                for run_id, found in (spans_ or {}).items()
+                for span in found
+            ],
+        )
+
+    def keep(self, connection: Connection) -> None:
+        """Put them into their tables; an event that is there already is passed over."""
+        upsert(connection, runs, self.lines)
+        insert_new(connection, events, self.events)
+        upsert(connection, spans, self.spans)
 
 
 class SqlSink:
@@ -49,33 +84,24 @@ class SqlSink:
         self._store = store
         self._told = told
 
-    async def save_run(self, run: RunRecord) -> None:
-        """Insert or replace the run's own line."""
-        row = msgspec.structs.asdict(run)
-        await self._store.write(partial(upsert, table=runs, rows=[row]))
+    async def save(
+        self, run: RunRecord, events_: Sequence[RunEvent] = (), spans_: Sequence[Span] = ()
+    ) -> None:
+        """Insert or replace the run's own line, with events and spans, in one transaction."""
+        await self._store.write(RunRows.of([run], events_, {run.run_id: spans_}).keep)
         self._told(run.run_id)
 
     async def append(self, events_: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run, all of them or none; known ones are passed over."""
-        rows = [msgspec.structs.asdict(event) for event in events_]
-        await self._store.write(partial(insert_new, table=events, rows=rows))
+        await self._store.write(RunRows.of([], events_).keep)
         if events_:
             self._told(events_[0].run_id)
 
-    async def save_spans(self, run_id: str, spans_: Sequence[Span]) -> None:
-        """Keep the spans of a run that has ended."""
-        rows = [{"run_id": run_id, **msgspec.structs.asdict(span)} for span in spans_]
-        await self._store.write(partial(upsert, table=spans, rows=rows))
-
     async def save_ended(self, ended: Sequence[tuple[RunRecord, Sequence[Span]]]) -> None:
         """Keep many runs that have ended, with their spans, in one transaction."""
-        lines = [msgspec.structs.asdict(run) for run, _ in ended]
-        rows = [
-            {"run_id": run.run_id, **msgspec.structs.asdict(span)}
-            for run, found in ended
-            for span in found
-        ]
-        await self._store.write(partial(_save_ended, lines=lines, rows=rows))
+        lines = [run for run, _ in ended]
+        found = {run.run_id: spans_ for run, spans_ in ended}
+        await self._store.write(RunRows.of(lines, (), found).keep)
 
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
@@ -96,23 +122,24 @@ class SqlSink:
 
     async def spans(self, run_id: str) -> list[Span]:
         """Return a run's spans in the order they were opened."""
-        columns = [column for column in spans.c if column.name != "run_id"]
-        query = select(*columns).where(spans.c.run_id == run_id).order_by(spans.c.span_id)
+        query = select(*_SPAN_COLUMNS).where(spans.c.run_id == run_id).order_by(spans.c.span_id)
         return [Span(**row) for row in await self._rows(query)]
 
     async def step_durations(self, which: RunFilter) -> dict[str, list[float]]:
         """Return how many seconds each step and tool took, by its name, newest run first."""
         complete = msgspec.structs.replace(which, status="complete")
-        listed = _listing(complete, select(runs.c.run_id, runs.c.started_s)).subquery()
+        is_computed = (runs.c.llm_calls > 0) | (runs.c.cache_hits == 0)
+        told = select(runs.c.run_id, runs.c.started_s).where(is_computed)
+        listed = _listing(complete, told).subquery()
         query = (
-            select(spans.c.name, (spans.c.end_s - spans.c.start_s).label("duration_s"))
+            select(*_SPAN_COLUMNS)
             .join(listed, listed.c.run_id == spans.c.run_id)
             .where(spans.c.parent_id == ROOT_SPAN_ID, spans.c.status == "ok")
             .order_by(listed.c.started_s.desc(), listed.c.run_id.desc(), spans.c.span_id)
         )
         found: dict[str, list[float]] = {}
-        for row in await self._rows(query):
-            found.setdefault(row["name"], []).append(row["duration_s"])
+        for span in filter(tells_duration, [Span(**row) for row in await self._rows(query)]):
+            found.setdefault(span.name, []).append(span.duration_s)
         return found
 
     async def end_runs_of(self, worker: str, now_s: float) -> int:
@@ -167,13 +194,6 @@ class SqlSink:
 
     async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         return await self._store.read(partial(fetch, query=query))
-
-
-def _save_ended(
-    connection: Connection, lines: list[dict[str, Any]], rows: list[dict[str, Any]]
-) -> None:
-    upsert(connection, runs, lines)
-    upsert(connection, spans, rows)
 
 
 def end_run(

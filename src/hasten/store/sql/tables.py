@@ -73,8 +73,9 @@ class Tables(ABC):
         self.queries: Queries | None = None
 
     async def rows(self, query: Select[Any]) -> list[Row]:
-        """Return what ``query`` selects."""
-        return await self.read(partial(fetch, query=query), about=_about("select", query))
+        """Return what ``query`` selects. The trace names the tables whose columns it gives."""
+        names = [one.name for one in query.columns_clause_froms if isinstance(one, Table)]
+        return await self.read(partial(fetch, query=query), about=" ".join(["select", *names]))
 
     async def query(
         self, query: Select[Any], *, use_cache: bool = True, ttl_s: float = QUERY_TTL_S
@@ -96,10 +97,10 @@ class Tables(ABC):
 
     async def execute(self, *statements: Executable) -> int:
         """Run statements that write, in one transaction; return how many rows they touched."""
-        about = _about("write", statements[0]) if statements else "write"
-        names = [one.name for statement in statements for one in _tables_in(statement)]
+        found = [one.name for statement in statements for one in _tables_in(statement)]
+        names = list(dict.fromkeys(found))
         work = partial(_execute, statements=statements)
-        return await self.write(work, about=about, tables=names)
+        return await self.write(work, about=" ".join(["write", *names]), tables=names)
 
     async def get_many(self, table: Table, keys: Sequence[Any]) -> list[Row | None]:
         """Return the rows of these primary keys in their order, ``None`` where there is none.
@@ -220,11 +221,6 @@ def _only_key(table: Table) -> ColumnElement[Any]:
         message = f"get_many takes a table whose primary key is one column; {table.name!r} is not"
         raise InvalidInput(message, field="table", value=table.name)
     return columns[0]
-
-
-def _about(verb: str, statement: Any) -> str:
-    """Return the words for a call in the trace: what it does and to which table."""
-    return " ".join([verb, *(one.name for one in _tables_in(statement))])
 
 
 def _tables_in(statement: Any) -> list[Table]:
