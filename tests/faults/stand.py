@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from hasten.store.base import ByteStore
 
-DEADLINE_S = 0.15
+DEADLINE_S = 0.3
 """What a store may take; a test's own machine may be slow, too."""
 
-RECOVERY_S = 5.0
+RECOVERY_S = 20.0
 """A server that answers again is in use again by then."""
 
 POLICY = CachePolicy(use="tool", ttl_s=1000, jitter=0, is_refreshed_early=False)

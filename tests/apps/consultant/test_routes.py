@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from hasten.apps.consultant import app
 from hasten.caller import Caller
-from hasten.serve import create_app
-from hasten.settings import Settings
 from hasten.store.sql.indexes import verify
-from hasten.testing.http import serving
-from tests.serve.conftest import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from tests.serve.conftest import Client
 
 HOME = "/apps/consultant"
 ASKED = {"company": "Ledgerleaf", "frameworks": ["porter", "swot"]}
 
 
 @pytest.fixture
-def at_the_desk(tmp_path: Path) -> Callable[..., Any]:
+def at_the_desk(serving_app: Callable[..., Any]) -> Callable[..., Any]:
     """Give a function that runs a test's coroutine against a server with the consultant."""
-
-    def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
-        async def main() -> Any:
-            guard = create_app(Settings(home=tmp_path, speed=50.0), {"consultant": app})
-            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
-                client = Client(session, lambda: guard.app.state.runtime)
-                return await asyncio.wait_for(test(client), 60)
-
-        return asyncio.run(main())
-
-    return run
+    return partial(serving_app, app)
 
 
 def test_an_analysis_is_made_kept_read_and_taken_along(at_the_desk: Callable[..., Any]) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from hasten.apps.fortune import app
 from hasten.apps.fortune.inputs import DEITY_IDS, SAMPLES
 from hasten.apps.fortune.temple import LATENCY_S, Temple
 from hasten.caller import Caller
-from hasten.serve import create_app
-from hasten.settings import Settings
-from hasten.testing.http import serving
-from tests.serve.conftest import Client
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from tests.serve.conftest import Client
 
 SEARCHED = Temple({**LATENCY_S, "passages": 0.0})
 """Finds passages before it finds the poem, so that no machine is too busy to wait for them."""
@@ -33,19 +29,9 @@ ASK = f"{BASE}/api/v1/async-chat/ask-question"
 
 
 @pytest.fixture
-def at_the_temple(tmp_path: Path) -> Callable[..., Any]:
+def at_the_temple(serving_app: Callable[..., Any]) -> Callable[..., Any]:
     """Give a function that runs a test's coroutine against a server with the temple."""
-
-    def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
-        async def main() -> Any:
-            guard = create_app(Settings(home=tmp_path, speed=50.0), {"fortune": TEMPLE})
-            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
-                client = Client(session, lambda: guard.app.state.runtime)
-                return await asyncio.wait_for(test(client), 30)
-
-        return asyncio.run(main())
-
-    return run
+    return partial(serving_app, TEMPLE)
 
 
 async def answered(client: Client, taken: dict[str, str], **options: Any) -> dict[str, Any]:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from hasten.apps.okr import app
 from hasten.caller import Caller
-from hasten.serve import create_app
-from hasten.settings import Settings
-from hasten.testing.http import serving
-from tests.serve.conftest import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
+
+    import aiohttp
+
+    from tests.serve.conftest import Client
 
 BASE = "/apps/okr"
 OBJECTIVE = "Objective: New customers find value in their first week by the end of Q3"
@@ -27,20 +25,9 @@ KEY_RESULT = "KR: Raise customers active after a week from 42 % to 60 % by 30 Se
 
 
 @pytest.fixture
-def with_the_coach(tmp_path: Path) -> Callable[..., Any]:
+def with_the_coach(serving_app: Callable[..., Any]) -> Callable[..., Any]:
     """Give a function that runs a test's coroutine against a server with the coach."""
-
-    def run(test: Callable[[Client], Awaitable[Any]], **changes: Any) -> Any:
-        async def main() -> Any:
-            settings = Settings(home=tmp_path, speed=20.0)
-            guard = create_app(settings, {"okr": replace(app, **changes)})
-            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
-                client = Client(session, lambda: guard.app.state.runtime)
-                return await asyncio.wait_for(test(client), 40)
-
-        return asyncio.run(main())
-
-    return run
+    return partial(serving_app, app)
 
 
 async def said(socket: aiohttp.ClientWebSocketResponse, frame: Any) -> list[dict[str, Any]]:

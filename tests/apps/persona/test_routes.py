@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from hasten.apps.persona import app
 from hasten.caller import Caller
-from hasten.serve import create_app
-from hasten.settings import Settings
-from hasten.testing.http import serving
-from tests.serve.conftest import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from tests.serve.conftest import Client
 
 BASE = "/apps/persona/personas"
 
 
 @pytest.fixture
-def at_the_board(tmp_path: Path) -> Callable[..., Any]:
+def at_the_board(serving_app: Callable[..., Any]) -> Callable[..., Any]:
     """Give a function that runs a test's coroutine against a server with the personas."""
-
-    def run(test: Callable[[Client], Awaitable[Any]]) -> Any:
-        async def main() -> Any:
-            guard = create_app(Settings(home=tmp_path, speed=50.0), {"persona": app})
-            async with serving(guard) as url, aiohttp.ClientSession(url) as session:
-                client = Client(session, lambda: guard.app.state.runtime)
-                return await asyncio.wait_for(test(client), 30)
-
-        return asyncio.run(main())
-
-    return run
+    return partial(serving_app, app)
 
 
 def test_a_copy_is_changed_and_told_anew(at_the_board: Callable[..., Any]) -> None:
