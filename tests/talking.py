@@ -12,7 +12,7 @@ from granian.server.embed import Server
 from pydantic import BaseModel
 
 from hasten import App, Graph, SimProfile, current_clock, step
-from hasten.cli.serve import CONNECTION_BYTES
+from hasten.cli.workers import CONNECTION_BYTES
 from hasten.serve import create_app
 from hasten.settings import Settings
 from hasten.trace.recorder import emit_text
