@@ -79,7 +79,7 @@ class CacheFlight:
         self.on_left: Callable[[CacheFlight], None] = _stay
         self.pieces: list[Any] = []
         self._waiters = 0
-        self._news = asyncio.Event()
+        self._readers: list[asyncio.Future[None]] = []
 
     def wait(self) -> Awaitable[Answer]:
         """Join now; what it returns waits for the answer and raises what the computation raised."""
@@ -92,20 +92,25 @@ class CacheFlight:
         finally:
             self._leave()
 
-    async def read(self) -> AsyncGenerator[Any, None]:
-        """Yield the pieces of the stream from its start; raises what it raised in the end."""
+    async def read(self, ended: Callable[[Answer], None]) -> AsyncGenerator[Any, None]:
+        """Yield the pieces of the stream from its start, and hand the answer to ``ended``.
+
+        Raises what the computation raised in the end.
+        """
         self._waiters += 1
         count = 0
+        loop, pieces = asyncio.get_running_loop(), self.pieces
         try:
             while True:
-                news = self._news
-                while count < len(self.pieces):
-                    yield self.pieces[count]
+                while count < len(pieces):
+                    yield pieces[count]
                     count += 1
                 if self.answer.done():
-                    self.answer.result()
+                    ended(self.answer.result())
                     return
-                await news.wait()
+                news = loop.create_future()
+                self._readers.append(news)
+                await news
         finally:
             self._leave()
 
@@ -136,8 +141,10 @@ class CacheFlight:
         self.on_left = _stay
 
     def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        for news in self._readers:
+            if not news.done():  # else its reader has left
+                news.set_result(None)
+        self._readers.clear()
 
     def _leave(self) -> None:
         self._waiters -= 1

@@ -6,7 +6,6 @@ answer the reader's own to ``cache``, which hands readings out.
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,9 +38,9 @@ class CacheReading:
         """Say that all was read but the end: who leaves now does not stop the computation."""
         self._flight.let_end()
 
-    async def pieces(self) -> AsyncGenerator[Any, None]:
+    def pieces(self) -> AsyncGenerator[Any, None]:
         """Yield the pieces of the stream from its start; raises what it raised in the end."""
-        async with aclosing(self._flight.read()) as pieces:
-            async for piece in pieces:
-                yield piece
-        self.answer = self._arrive(self._flight.answer.result())
+        return self._flight.read(self._end)
+
+    def _end(self, answer: Answer) -> None:
+        self.answer = self._arrive(answer)

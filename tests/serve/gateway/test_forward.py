@@ -167,7 +167,7 @@ def test_a_slow_reader_makes_the_upstream_wait() -> None:
             assert HIGH_BYTES < reply._held <= 2 * HIGH_BYTES
             assert sent < size
             total = 0
-            async for piece in reply.pieces():
+            while piece := await reply.piece():
                 total += len(piece)
             assert total == size
 

@@ -9,9 +9,9 @@ All times are the event loop's: a caller waits in real time.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
-from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -20,8 +20,6 @@ import httptools
 from hasten.errors import ModelTimeout, ModelUnavailable, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from hasten.settings import UpstreamSettings
 
 HIGH_BYTES = 256 * 1024
@@ -55,7 +53,7 @@ class ForwardReply:
         self._loop = link.loop
         self._read_s = bounds.read_s
         self._until_s = self._loop.time() + bounds.total_s
-        self._pieces: deque[bytes] = deque()
+        self._pieces: list[bytes] = []
         self._held = 0
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -67,36 +65,34 @@ class ForwardReply:
 
     async def head(self) -> None:
         """Wait until status and headers are there."""
-        while not self.has_begun:
+        while self.status < _INFORMATIONAL:
             await self._news()
 
     async def read(self) -> bytes:
         """Return the whole body. Raises ``ModelUnavailable`` and ``ModelTimeout``."""
         found: list[bytes] = []
         total = 0
-        while True:
-            if self._held:
-                total += self._held
-                found.extend(self._pieces)
-                self._taken()
+        while piece := await self.piece():
+            found.append(piece)
+            total += len(piece)
             if total > MOST_BYTES:
                 self.close()
                 message = f"{self._link.name} answered with more than {MOST_BYTES} bytes"
                 raise ModelUnavailable(message, model=self._link.name)
-            if self.is_done:
-                return b"".join(found)
-            await self._news()
+        return found[0] if len(found) == 1 else b"".join(found)
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it comes, what has gathered meanwhile at once."""
-        while True:
-            while not self._held:
-                if self.is_done:
-                    return
-                await self._news()
-            piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-            self._taken()
-            yield piece
+    async def piece(self) -> bytes:
+        """Return what has come of the body since, at once; nothing at its end. As ``read``."""
+        while not self._held:
+            if self.is_done:
+                return b""
+            await self._news()
+        pieces = self._pieces
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._held = 0
+        self._link.resume()
+        return piece
 
     def close(self) -> None:
         """End the call; a connection whose answer was not read to its end is torn off."""
@@ -124,32 +120,26 @@ class ForwardReply:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _taken(self) -> None:
-        self._pieces.clear()
-        self._held = 0
-        self._link.resume()
+    def run_out(self) -> None:
+        """End a call that nothing is heard of any more."""
+        message = f"{self._link.name} did not answer in time"
+        self.fail(ModelTimeout(message, model=self._link.name))
+        self._link.abort()
 
     async def _news(self) -> None:
         """Wait for something to happen. Raises what broke it, or ``ModelTimeout``."""
         if self._error is not None:
             raise self._error
-        left_s = min(self._read_s, self._until_s - self._loop.time())
-        if left_s <= 0:
-            self._run_out()
-        else:
-            self._waiter = self._loop.create_future()
-            alarm = self._loop.call_later(left_s, self._run_out)
-            try:
-                await self._waiter
-            finally:
-                alarm.cancel()
+        due_s = min(self._loop.time() + self._read_s, self._until_s)
+        waiter = self._waiter = self._loop.create_future()
+        self._link.watch(due_s)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            self._link.watch(math.inf)
         if self._error is not None and not self._held:
             raise self._error
-
-    def _run_out(self) -> None:
-        message = f"{self._link.name} did not answer in time"
-        self.fail(ModelTimeout(message, model=self._link.name))
-        self._link.abort()
 
 
 class ForwardLink(asyncio.Protocol):
@@ -167,21 +157,36 @@ class ForwardLink(asyncio.Protocol):
         self._is_paused = False
         self._may_write = asyncio.Event()
         self._may_write.set()
+        self._due_s = math.inf
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it can carry a request."""
         return self._transport is not None and not self._transport.is_closing()
 
-    async def send(self, request: bytes, body: bytes, reply: ForwardReply) -> None:
-        """Send a request, whose answer goes to ``reply``; waits while the other side is slow."""
+    @property
+    def is_full(self) -> bool:
+        """Whether the other side has not taken yet what was sent."""
+        return not self._may_write.is_set()
+
+    def send(self, request: bytes, reply: ForwardReply) -> None:
+        """Send a request, whose answer goes to ``reply``."""
         assert self._transport is not None  # noqa: S101 - connected before anybody has it
         self._reply = reply
         self._parser = httptools.HttpResponseParser(self)
-        self._transport.write(request + body)
-        if not self._may_write.is_set():
-            async with asyncio.timeout(self._pool.bounds.read_s):
-                await self._may_write.wait()
+        self._transport.write(request)
+
+    async def drain(self) -> None:
+        """Wait while the other side is slow. Raises ``TimeoutError``."""
+        async with asyncio.timeout(self._pool.bounds.read_s):
+            await self._may_write.wait()
+
+    def watch(self, due_s: float) -> None:
+        """Give the answer until ``due_s``. The alarm stands from call to call: one costs."""
+        self._due_s = due_s
+        if self._alarm is None and due_s < math.inf:
+            self._alarm = self.loop.call_at(due_s, self._ring)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection; small writes go at once."""
@@ -203,6 +208,8 @@ class ForwardLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let whoever waits know; an answer without a length ends here."""
         self._may_write.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
         reply, self._reply = self._reply, None
         if reply is None:
             return
@@ -281,6 +288,14 @@ class ForwardLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _ring(self) -> None:
+        """Give up the answer that is late; wait on for one that was begun later."""
+        self._alarm = None
+        if self.loop.time() < self._due_s:
+            self.watch(self._due_s)
+        elif self._reply is not None:
+            self._reply.run_out()
+
     def _break(self, message: str) -> None:
         reply, self._reply = self._reply, None
         if reply is not None:
@@ -321,7 +336,9 @@ class Forwarder:
             link = self._unused() or await self._connect()
             reply = ForwardReply(link, self.bounds)
             try:
-                await link.send(request, body, reply)
+                link.send(request + body, reply)
+                if link.is_full:
+                    await link.drain()
                 await reply.head()
             except TimeoutError as error:
                 link.abort()

@@ -17,9 +17,9 @@ import orjson
 
 from hasten.caller import set_caller
 from hasten.clock import current_clock
-from hasten.errors import HastenError, InvalidInput, ModelError, ModelTimeout
+from hasten.errors import ModelError, ModelTimeout
 from hasten.model import embed_wire
-from hasten.model.base import Response, Usage, count_tokens
+from hasten.model.base import Response, count_tokens
 from hasten.model.openai_errors import retry_after_s
 from hasten.model.simulated_embed import SimulatedEmbedding
 from hasten.model.traced import note_usage
@@ -28,13 +28,11 @@ from hasten.serve.gateway.answer import (
     StoredAnswer,
     new_answer_id,
     stored_answer,
-    streamed_response,
-    used,
-    whole_response,
 )
 from hasten.serve.gateway.calls import new_run
 from hasten.serve.gateway.refusal import Lines, Told
-from hasten.serve.gateway.routes import CHAT, COUNT, EMBEDDINGS, RESPONSES
+from hasten.serve.gateway.routes import CHAT, COUNT, EMBEDDINGS
+from hasten.serve.gateway.taken import WholeEvents, answer_out, taken_plain, taken_stream
 from hasten.serve.gateway.upstreams import is_failing, no_upstream
 from hasten.trace.recorder import Recorder, describe, enter_run, span
 
@@ -59,7 +57,6 @@ STREAM_HEADERS: Lines = [EVENTS, ("cache-control", "no-cache"), ("x-accel-buffer
 MOST_READ_BYTES = 8 * 1024 * 1024
 """A stream longer than this is passed on, but neither stored nor read for its usage."""
 
-MOST_HELD_BYTES = 64 * 1024
 _DROPPED = frozenset(
     {
         b"alt-svc",
@@ -149,15 +146,12 @@ class Relay:
             errand.stored = stored
             return stored
 
-    async def stream(self, errand: Errand) -> AsyncGenerator[StreamHead | bytes, None]:
+    def stream(self, errand: Errand) -> AsyncGenerator[StreamHead | bytes, None]:
         """Yield a ``StreamHead``, then the answer's events; raises as ``plain`` does."""
-        with self._run(errand):
-            who = self.who(errand.question)
-            is_native = who[0].protocol == errand.question.route.protocol
-            source = self._passed_on(errand, who) if is_native else self._written(errand, who[0])
-            async with aclosing(source) as pieces:
-                async for piece in pieces:
-                    yield piece
+        who = self.who(errand.question)
+        if who[0].protocol == errand.question.route.protocol:
+            return self._passed_on(errand, who)
+        return self._written(errand, who[0])
 
     def whole(self, errand: Errand) -> StoredAnswer:
         """Return what to store of a stream that has ended."""
@@ -224,14 +218,8 @@ class Relay:
             errand.told = Told(reply.status, passed_headers(reply), body)
             if not _OK <= reply.status < _REDIRECTS:
                 raise Relayed(errand.told, model=question.model)
-            if errand.is_kept_out:
-                told = used(body, question.model)
-                response = Response(text="", model=told.model, usage=told.usage)
-                note_usage(here, response, self._prices)
-                return told
-            stored, found = _stored(question, body)
-            if found is not None:
-                note_usage(here, found, self._prices)
+            stored, response = taken_plain(question, body, is_stored=not errand.is_kept_out)
+            self._note(here, response)
         return stored
 
     async def _passed_on(
@@ -239,7 +227,7 @@ class Relay:
     ) -> AsyncGenerator[StreamHead | bytes, None]:
         question, clock = errand.question, current_clock()
         began_s = clock.monotonic()
-        with span("model", question.model, model=question.model) as here:
+        with self._run(errand), span("model", question.model, model=question.model) as here:
             reply = await self._ask(errand, who)
             try:
                 headers = passed_headers(reply)
@@ -250,30 +238,28 @@ class Relay:
                 yield StreamHead(headers)
                 read: list[bytes] = []
                 read_bytes = 0
-                async with aclosing(_events_only(reply, question)) as pieces:
-                    async for piece in pieces:
-                        if not read:
-                            here.set(first_token_s=clock.monotonic() - began_s)
-                        read_bytes += len(piece)
-                        if read_bytes <= MOST_READ_BYTES:
-                            read.append(piece)
-                        yield piece
+                events = WholeEvents() if question.route is CHAT else None
+                while piece := await reply.piece():
+                    if not read:
+                        here.set(first_token_s=clock.monotonic() - began_s)
+                    read_bytes += len(piece)
+                    if read_bytes <= MOST_READ_BYTES:
+                        read.append(piece)
+                    told = piece if events is None else events.add(piece)
+                    if told:
+                        yield told
+                if events is not None and events.rest:
+                    yield events.rest
             finally:
                 reply.close()
             if read_bytes <= MOST_READ_BYTES:
-                errand.stored = self._note_stream(question, read, here)
+                is_stored, now_s = not errand.is_kept_out, clock.now()
+                errand.stored, response = taken_stream(question, read, now_s, is_stored=is_stored)
+                self._note(here, response)
 
-    def _note_stream(
-        self, question: Question, read: Sequence[bytes], here: OpenSpan
-    ) -> StoredAnswer:
-        route, now_s = question.route, current_clock().now()
-        try:
-            response = streamed_response(route, read, question.model)
-            told = answer_out(question, response, question.asked.request, now_s)
-        except (HastenError, InvalidInput):
-            return StoredAnswer(tail=b"", is_whole=False)
-        note_usage(here, response, self._prices)
-        return stored_answer(route, told, response, is_kept=question.is_kept)
+    def _note(self, here: OpenSpan, response: Response | None) -> None:
+        if response is not None:
+            note_usage(here, response, self._prices)
 
     async def _chained(self, errand: Errand, upstream: Upstream) -> StoredAnswer:
         question = errand.question
@@ -302,40 +288,26 @@ class Relay:
     ) -> AsyncGenerator[StreamHead | bytes, None]:
         question, now_s = errand.question, current_clock().now()
         route = question.route
-        asked = route.wire.read_request(orjson.dumps(question.body))
-        model = self._model(upstream)
-        async with aclosing(model.stream(asked.request)) as chunks:
-            first = await anext(chunks)
-            id_ = new_answer_id(route).decode()
-            is_simulated = upstream.protocol == "simulated"
-            name = simulated_name(question.model) if is_simulated else question.model
-            head = route.head(id_, name, now_s, is_simulated=is_simulated)
-            writer = route.wire.EventWriter(head, asked)
-            yield StreamHead(STREAM_HEADERS)
-            yield b"".join(writer.write(first))
-            response = first.response
-            async for chunk in chunks:
-                response = chunk.response or response
-                if told := writer.write(chunk):
-                    yield b"".join(told)
-        upstream.note(_OK)
-        if response is not None:
-            told = answer_out(question, response, asked.request, now_s)
-            errand.stored = stored_answer(route, told, response, is_kept=False)
-
-
-def answer_out(question: Question, response: Response, request: Any, now_s: float) -> Any:
-    """Return the plain body of an answer that did not come in the caller's protocol."""
-    route = question.route
-    head = route.head(
-        response.id or new_answer_id(route).decode(),
-        response.model,
-        now_s,
-        is_simulated=response.simulated,
-    )
-    if route is RESPONSES:
-        return route.wire.answer_out(response, head, request)
-    return route.wire.answer_out(response, head)
+        with self._run(errand):
+            asked = route.wire.read_request(orjson.dumps(question.body))
+            async with aclosing(self._model(upstream).stream(asked.request)) as chunks:
+                first = await anext(chunks)
+                id_ = new_answer_id(route).decode()
+                is_simulated = upstream.protocol == "simulated"
+                name = simulated_name(question.model) if is_simulated else question.model
+                head = route.head(id_, name, now_s, is_simulated=is_simulated)
+                writer = route.wire.EventWriter(head, asked)
+                yield StreamHead(STREAM_HEADERS)
+                yield b"".join(writer.write(first))
+                response = first.response
+                async for chunk in chunks:
+                    response = chunk.response or response
+                    if told := writer.write(chunk):
+                        yield b"".join(told)
+            upstream.note(_OK)
+            if response is not None:
+                told = answer_out(question, response, asked.request, now_s)
+                errand.stored = stored_answer(route, told, response, is_kept=False)
 
 
 def passed_headers(reply: ForwardReply) -> Lines:
@@ -370,25 +342,6 @@ def _is_usage(event: bytes) -> bool:
     return b'"choices":[]' in packed and b'"usage":{' in packed
 
 
-async def _events_only(reply: ForwardReply, question: Question) -> AsyncGenerator[bytes, None]:
-    """Yield the pieces of a stream; chat's cut between events, so that one can be left out."""
-    held = b""
-    async with aclosing(reply.pieces()) as pieces:
-        async for piece in pieces:
-            if question.route is not CHAT or (not held and piece.endswith(b"\n\n")):
-                yield piece
-                continue
-            held += piece
-            end = held.rfind(b"\n\n") + 2
-            if end < 2 and len(held) < MOST_HELD_BYTES and not held.endswith(b"\r\n\r\n"):  # noqa: PLR2004 - not found
-                continue
-            end = len(held) if end < 2 else end  # noqa: PLR2004 - not found
-            yield held[:end]
-            held = held[end:]
-    if held:
-        yield held
-
-
 def _is_stream(reply: ForwardReply) -> bool:
     kinds = [value for name, value in reply.headers if name == b"content-type"]
     is_ok = _OK <= reply.status < _REDIRECTS
@@ -401,21 +354,3 @@ def _patience_s(reply: ForwardReply) -> float | None:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
     named = {"Retry-After": headers.get("retry-after", ""), "Date": headers.get("date", "")}
     return retry_after_s({**headers, **named}, current_clock().now())
-
-
-def _stored(question: Question, body: bytes) -> tuple[StoredAnswer, Response | None]:
-    """Return what to store of a plain answer as it came, and what it says, if it is one."""
-    route = question.route
-    try:
-        told = orjson.loads(body)
-        if not isinstance(told, dict):
-            return StoredAnswer(tail=body, is_whole=False), None
-        if not route.id_prefix:
-            usage = told.get("usage")
-            tokens = usage.get("prompt_tokens", 0) if isinstance(usage, dict) else 0
-            response = Response(text="", model=question.model, usage=Usage(int(tokens or 0)))
-            return StoredAnswer(tail=orjson.dumps(told)[1:], has_new_id=False), response
-        response = whole_response(route, body, question.model)
-    except (HastenError, ValueError, TypeError):
-        return StoredAnswer(tail=body, is_whole=False), None
-    return stored_answer(route, told, response, is_kept=question.is_kept), response
