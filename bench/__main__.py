@@ -13,7 +13,16 @@ from pathlib import Path
 
 from bench.harness import Case, as_json, as_markdown, measure, show
 
-NOT_BENCHMARKS = {"__main__", "caches", "gateways", "harness", "peers", "shapes", "traces"}
+NOT_BENCHMARKS = {
+    "__main__",
+    "caches",
+    "gateways",
+    "harness",
+    "peers",
+    "readers",
+    "shapes",
+    "traces",
+}
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from hasten.testing.server import free_port
 from hasten.trace.recorder import emit_text
 
 if TYPE_CHECKING:
-    from hasten.cli.serve import Served
+    from hasten.cli.workers import Served
 
 READERS = 1_000
 EVENTS = 50
@@ -57,7 +57,7 @@ async def _until(begin: Path) -> None:
 
 def load(home: Path) -> Served:
     """Return the application as ``hasten serve`` has it."""
-    from hasten.cli.serve import Served
+    from hasten.cli.workers import Served
     from hasten.serve import create_app
     from hasten.settings import Settings
 
@@ -118,14 +118,14 @@ class Bare:
 
 def load_bare(begin: Path) -> Served:
     """Return the bare server's application."""
-    from hasten.cli.serve import Served
+    from hasten.cli.workers import Served
 
     return Served(Bare(begin))
 
 
 def main() -> None:
     """Serve until stopped, in one worker of Granian's with the settings of ``hasten serve``."""
-    from hasten.cli.serve import listen
+    from hasten.cli.workers import listen
 
     kind, port, begin = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     loads = {"hasten": partial(load, begin.parent), "bare": partial(load_bare, begin)}
