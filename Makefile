@@ -64,8 +64,9 @@ docs: setup ## run every code block of the documentation
 	@$(PYTEST) -q tests/docs
 
 integrations: setup .venv-integrations/vercel/.stamp .venv-crewai/.stamp ## other people's clients against the product
-	@.venv-integrations/bin/python -m pytest -q tests/integrations --ignore tests/integrations/test_crewai.py
-	@.venv-crewai/bin/python -m pytest -q -W default tests/integrations/test_crewai.py # it leaves sockets open
+	@# -W default: some of these clients leave sockets open
+	@.venv-integrations/bin/python -m pytest -q -W default tests/integrations --ignore tests/integrations/test_crewai.py
+	@.venv-crewai/bin/python -m pytest -q -W default tests/integrations/test_crewai.py
 
 lock: | $(UV) ## resolve all lock files anew from pyproject.toml
 	@$(COMPILE) pyproject.toml --all-extras --group dev -o requirements.lock
