@@ -70,7 +70,7 @@ async def _done(job: JobRecord, sink: Any) -> None:
     await sink.write(
         lambda connection: settle(connection, job, "done", None, None, now_s),
     )
-    sink.is_settled = True
+    sink.ending = "done"
 
 
 @asynccontextmanager

@@ -225,7 +225,7 @@ def test_an_attempt_that_died_after_its_answer_was_kept(tmp_path: Path) -> None:
 async def die_before_the_end(runtime: Runtime) -> None:
     """Make an attempt whose process dies once its answer is in the cache, before it ends."""
     jobs = RuntimeJobs(runtime)
-    (job,) = (await runtime.queue.take(TakeLimits(jobs=1, lease_s=60))).jobs
+    (job,) = await runtime.queue.take(TakeLimits(jobs=1, lease_s=60))
     sink, steps = await runtime.queue.attempt(job)
 
     async def save_but_the_end(

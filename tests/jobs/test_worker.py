@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from hasten.jobs.queue import JobQueue
 from hasten.jobs.table import settle
 from hasten.jobs.worker import JobWorker, WorkerPolicy
-from hasten.store.peers import Peers
+from hasten.store.peers import ENDED, Peers
 from hasten.store.sql import open_sql
 from hasten.store.sql.schema import jobs
 from hasten.testing.queue_contract import submitted
@@ -27,14 +28,20 @@ if TYPE_CHECKING:
 
 
 class CountingQueue(JobQueue):
-    """Counts how often jobs are taken."""
+    """Counts how often jobs are taken and looked for."""
 
     takes = 0
+    looks = 0
 
     async def take(self, limits: Any) -> Any:
         """Take, and count it."""
         self.takes += 1
         return await super().take(limits)
+
+    async def look(self) -> Any:
+        """Look, and count it."""
+        self.looks += 1
+        return await super().look()
 
 
 @asynccontextmanager
@@ -53,7 +60,7 @@ async def working(
         begun.append(job.run_id)
         await may_end.wait()
         await sink.write(lambda connection: settle(connection, job, "done", None, None, 1.0))
-        sink.is_settled = True
+        sink.ending = "done"
 
     worker = JobWorker(queue, perform, WorkerPolicy(**policy))
     worker.start()
@@ -97,19 +104,74 @@ def test_who_is_busy_looks_for_the_dead(tmp_path: Path, monkeypatch: pytest.Monk
     async def main() -> None:
         async with working(tmp_path) as (queue, _worker, _begun, may_end):
             may_end.set()
-            job = await submitted(queue, "dead", due_s=2e9)
-            left = {"status": "running", "worker": "gone", "lease_s": 1.0}
-            await queue.store.write(
-                lambda connection: connection.execute(sa.update(jobs).values(left))
-            )
+            job = await leave(queue, "dead", lease_s=1.0)
+
+            numbers = count()
 
             async def is_found_amid_news() -> bool:
-                await submitted(queue, f"r{queue.takes}")
+                await submitted(queue, f"r{next(numbers)}")
                 return bool((await queue.any(job.job_id)).interruptions)
 
             await until(is_found_amid_news)
 
     asyncio.run(main())
+
+
+def test_who_hears_of_a_death_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not when it would have looked anyway."""
+    monkeypatch.setattr("hasten.jobs.worker.LOOK_S", 60.0)
+
+    async def main() -> None:
+        async with working(tmp_path) as (queue, worker, begun, may_end):
+            may_end.set()
+            await leave(queue, "dead", lease_s=1.0)
+            worker.queue._peers.ring(ENDED, "gone")
+            await until(lambda: is_done(queue, 1))
+            assert begun == ["dead"]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_lease_is_over_when_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever saw it looks again at its end, and no sooner."""
+    monkeypatch.setattr("hasten.jobs.worker.LOOK_S", 60.0)
+
+    async def main() -> None:
+        async with working(tmp_path) as (queue, worker, begun, may_end):
+            may_end.set()
+            ends_s = queue.clock.now() + 0.5
+            await leave(queue, "frozen", lease_s=ends_s)
+            looks = queue.looks
+            worker.queue._peers.ring(ENDED, "somebody else")
+            await until(lambda: is_done(queue, 1))
+            assert ends_s < queue.clock.now() < ends_s + 1.0
+            assert (begun, queue.looks) == (["frozen"], looks + 2)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+async def leave(queue: JobQueue, run_id: str, lease_s: float) -> JobRecord:
+    """Leave a job as a process does that died or froze with it."""
+    job = await submitted(queue, run_id, due_s=2e9)
+    left = {"status": "running", "worker": "gone", "lease_s": lease_s, "due_s": 1.0}
+    this = sa.update(jobs).where(jobs.c.job_id == job.job_id)
+    await queue.store.write(lambda connection: connection.execute(this.values(left)))
+    return job
+
+
+def test_who_has_nothing_to_do_does_nothing(tmp_path: Path) -> None:
+    """A worker asks its store nothing while nothing happens, not even after a job."""
+
+    async def main() -> None:
+        async with working(tmp_path) as (queue, _worker, _begun, may_end):
+            may_end.set()
+            await submitted(queue, "r1")
+            await until(lambda: is_done(queue, 1))
+            before = (queue.takes, queue.looks)
+            await asyncio.sleep(0.5)  # nothing happens, for a time
+            assert (queue.takes, queue.looks) == before
+
+    asyncio.run(asyncio.wait_for(main(), 20))
 
 
 def test_what_has_a_limit_or_a_time_is_taken_in_turn(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_writes_get_from_the_log_into_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the store's own thread, long before the log is full."""
-    monkeypatch.setattr("hasten.store.disk_thread.TAKE_IN_ROWS", 50)
+    monkeypatch.setattr("hasten.store.wal.TAKE_IN_ROWS", 50)
     path = tmp_path / "cache.db"
 
     async def main() -> None:

@@ -18,7 +18,8 @@ from hasten.errors import NotFound, StoreError
 from hasten.jobs import table
 from hasten.jobs.job import JobRecord, JobRequest, check_request, new_job
 from hasten.jobs.sink import JobSink, JobSteps
-from hasten.jobs.table import CHANNEL, LOST, NEWS
+from hasten.jobs.statements import CHANNEL, KEEP, KEEP_TAKEN, LOST, NEWS, TAKE, kept_values
+from hasten.store.peers import ENDED
 from hasten.store.sql.schema import jobs
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from hasten.caller import Caller
     from hasten.jobs.job import JobFilter
-    from hasten.jobs.table import TakeLimits, Taken
+    from hasten.jobs.table import Look, TakeLimits
     from hasten.store.peers import Peers
     from hasten.store.sql import SqlStore
     from hasten.trace.event import RunRecord
@@ -80,11 +81,15 @@ class JobQueue:
         """The name under which this process takes jobs."""
         return self._peers.name
 
-    def listen(self, news: Callable[[], None], lost: Callable[[], None]) -> None:
+    def listen(
+        self, news: Callable[[], None], lost: Callable[[], None], died: Callable[[], None]
+    ) -> None:
         """Until ``close``, call ``news`` when there may be a job to take.
 
-        And ``lost`` when one that was taken may have been taken away.
+        And ``lost`` when one that was taken may have been taken away, ``died`` when a
+        process of this machine has ended that may have had some.
         """
+        self._peers.subscribe(ENDED, partial(_passed_on, died))
         calls = {NEWS: news, LOST: lost}
         for word, heard in calls.items():
             self._peers.subscribe(word, partial(_passed_on, heard))
@@ -124,15 +129,19 @@ class JobQueue:
             self._handing.add(handing)
             handing.add_done_callback(self._handing.discard)
             return await asyncio.shield(handing)  # who leaves now leaves a job that is kept
-        return await self._change(partial(table.submit, job=job, run=run))
+        if job.key is not None:
+            return await self._change(partial(table.submit_once, job=job, run=run))
+        await self.store.do(KEEP, kept_values(job, run))
+        self._peers.ring(NEWS)
+        return job
 
     async def _hand_over(self, worker: IdleWorker, job: JobRecord, run: RunRecord) -> JobRecord:
         taken = None
-        work = partial(
-            table.submit_taken, job=job, run=run, worker=self.worker, lease_s=worker.lease_s
-        )
+        started = table.started(job, self.worker, job.created_s)
+        lease = {"now_s": job.created_s, "lasts_s": worker.lease_s}
         try:
-            taken = await self.store.write(work)
+            await self.store.do(KEEP_TAKEN, kept_values(started, run) | lease)
+            taken = started
         finally:
             worker.receive(taken)
         return taken
@@ -145,12 +154,18 @@ class JobQueue:
         """Wait until the worker has what is on its way to it."""
         await asyncio.gather(*self._handing, return_exceptions=True)
 
-    async def take(self, limits: TakeLimits) -> Taken:
+    async def take(self, limits: TakeLimits) -> list[JobRecord]:
         """Take the jobs whose turn it is."""
-        now_s = self.clock.now()
-        return await self.store.write(
-            partial(table.take, worker=self.worker, limits=limits, now_s=now_s)
-        )
+        now_s, worker = self.clock.now(), self.worker
+        if limits.per_app:
+            work = partial(table.take_within, worker=worker, limits=limits, now_s=now_s)
+            return await self.store.write(work)
+        values = {"at_most": limits.jobs, "lasts_s": limits.lease_s, "taker": worker}
+        return table.in_turn(await self.store.do(TAKE, {**values, "now_s": now_s, "due_s": now_s}))
+
+    async def next_due_s(self) -> float | None:
+        """Return when the next job is due that is not yet."""
+        return await self.store.read(partial(table.next_due_s, now_s=self.clock.now()))
 
     async def beat(self, job_ids: Sequence[str], lease_s: float) -> dict[str, int]:
         """Hold on to jobs; return the attempt of each that is still this worker's."""
@@ -175,13 +190,13 @@ class JobQueue:
         """Take back what a process that is gone had; return how many jobs."""
         return await self._change(partial(table.bury, worker=worker, now_s=self.clock.now()))
 
-    async def look(self) -> bool:
-        """Take back what was not held on to in time; whether there is anything to take."""
+    async def look(self) -> Look:
+        """Take back what was not held on to in time; return what there is to do."""
         now_s = self.clock.now()
-        if not await self.store.read(partial(table.has_work, now_s=now_s)):
-            return False
-        await self.store.write(partial(table.expire, now_s=now_s))
-        return True
+        found = await self.store.read(partial(table.look, now_s=now_s))
+        if found.is_lease_over:
+            await self.store.write(partial(table.expire, now_s=now_s))
+        return found
 
     async def cancel(self, job_id: str, caller: Caller) -> JobRecord:
         """Cancel a job, unless it is over; what its worker still makes is void."""

@@ -52,7 +52,8 @@ class JobSink(SqlSink):
     """The sink of one attempt. Writes raise ``RunLost`` once another has the job.
 
     Each goes on until it is kept: nothing of a job is told that is not. ``abandon()``
-    ends that. ``kept`` is called when there are new events.
+    ends that. ``kept`` is called when there are new events. ``ending`` is what became of the
+    job with this attempt, once that is kept: ``queued`` when there will be another.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class JobSink(SqlSink):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(store)
-        self.is_settled = False
+        self.ending: JobStatus | None = None
         self._job = job
         self._kept = kept
         self._clock = clock or Clock()
@@ -79,7 +80,7 @@ class JobSink(SqlSink):
     ) -> None:
         """Keep the run's line, with events and spans; when all is settled, the spans alone."""
         self._run = run
-        if self.is_settled:
+        if self.ending is not None:
             await self._until_kept(RunRows.of([], (), {run.run_id: spans_}).keep)
         else:
             await self._keep(RunRows.of([run], events_, {run.run_id: spans_}), events_)
@@ -100,7 +101,8 @@ class JobSink(SqlSink):
                 settle(connection, self._job, end.status, end.error, due_s, now_s)
 
         await self.write(work)
-        self.is_settled = end is not None
+        if end is not None:
+            self.ending = end.status
         if events_:
             self._kept()
 
@@ -157,14 +159,16 @@ class JobSteps:
 
     @classmethod
     async def load(cls, store: SqlStore, sink: JobSink, job: JobRecord) -> JobSteps:
-        """Read what earlier attempts did."""
+        """Read what earlier attempts did, if there were any."""
+        if job.attempt == 1:
+            return cls(sink, job, {})
         query = select(job_steps).where(job_steps.c.job_id == job.job_id)
 
         def work(connection: Connection) -> dict[tuple[str, int], Row]:
             rows = connection.execute(query).mappings()
             return {(row["step"], row["version"]): dict(row) for row in rows}
 
-        return cls(sink, job, await store.read(work) if job.attempt > 1 else {})
+        return cls(sink, job, await store.read(work))
 
     def find(self, step: Step[..., Any]) -> Settled | None:
         """Return what ``step``, in its version of now, came to in an earlier attempt."""

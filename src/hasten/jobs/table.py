@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import (
     ColumnElement,
-    Double,
     Select,
-    cast,
     delete,
-    extract,
     func,
     insert,
     literal,
@@ -29,6 +26,17 @@ from sqlalchemy import (
 from hasten.clock import Clock
 from hasten.errors import InvalidInput, NotFound, RunLost
 from hasten.jobs.job import INTERRUPTIONS, JobRecord
+from hasten.jobs.statements import (
+    CHANNEL,
+    HOLD,
+    LOST,
+    NEWS,
+    QUEUED,
+    RUNNING,
+    SETTLE,
+    SETTLE_OVER,
+    now_of,
+)
 from hasten.store.sql.base import notify
 from hasten.store.sql.batch import insert_one
 from hasten.store.sql.schema import job_steps, jobs, runs
@@ -37,27 +45,32 @@ from hasten.trace.event import RunRecord
 from hasten.trace.recorder import INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
     from hasten.jobs.job import JobFilter, JobStatus
-
-CHANNEL = "hasten_jobs"
-"""Where PostgreSQL tells its listeners one of two words."""
-
-NEWS, LOST = "jobs", "jobs-lost"
-"""There may be something to take; something may have been taken away."""
+    from hasten.store.sql.batch import Row
 
 _TAKE_LOCK = 0x6A6F6273
 """The advisory lock of whoever takes jobs, the word ``jobs``: limits count over all workers."""
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """The jobs a worker got, and when the next one is due if it got all there are."""
+class Look(msgspec.Struct, frozen=True):
+    """Whether a job is due, and how long the next lease lasts: ``None`` if there is none."""
 
-    jobs: list[JobRecord]
-    next_due_s: float | None
+    is_due: bool
+    lease_left_s: float | None
+
+    @property
+    def is_lease_over(self) -> bool:
+        """Whether somebody has not held on to a job in time."""
+        return self.lease_left_s is not None and self.lease_left_s < 0
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is a job to take, or to take back."""
+        return self.is_due or self.is_lease_over
 
 
 class TakeLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,34 +81,29 @@ class TakeLimits(msgspec.Struct, frozen=True, kw_only=True):
     per_app: int = 0
 
 
-def submit_taken(
-    connection: Connection, job: JobRecord, run: RunRecord, worker: str, lease_s: float
-) -> JobRecord:
-    """Keep a job that ``worker`` has from the start: it begins without another transaction."""
-    job = _started(job, worker, job.created_s)
-    lease = {"lease_s": _now(connection) + lease_s}
-    connection.execute(insert(jobs).values(msgspec.structs.asdict(job) | lease))
-    connection.execute(insert(runs), msgspec.structs.asdict(run))
-    return job
-
-
-def submit(connection: Connection, job: JobRecord, run: RunRecord) -> JobRecord:
-    """Keep a job with the line of its run; return it, or the one its key already has.
+def submit_once(connection: Connection, job: JobRecord, run: RunRecord) -> JobRecord:
+    """Keep a job with the line of its run, unless its key has one already; return that job.
 
     Raises ``InvalidInput`` when that one was asked for something else.
     """
     row = msgspec.structs.asdict(job)
-    if job.key is None:
-        connection.execute(insert(jobs), row)
-    elif not insert_one(connection, jobs, row, ("tenant", "user", "key")):
+    if not insert_one(connection, jobs, row, ("tenant", "user", "key"), jobs.c.key.is_not(None)):
         return _of_key(connection, job)
     connection.execute(insert(runs), msgspec.structs.asdict(run))
     notify(connection, CHANNEL, NEWS)
     return job
 
 
-def take(connection: Connection, worker: str, limits: TakeLimits, now_s: float) -> Taken:
-    """Give ``worker`` the jobs whose turn it is: the highest priority, then the longest due."""
+def in_turn(rows: Iterable[Row]) -> list[JobRecord]:
+    """Return the jobs that ``TAKE`` gave, first the one whose turn came first."""
+    found = [JobRecord(**row) for row in rows]
+    return sorted(found, key=lambda job: (-job.priority, job.due_s, job.job_id))
+
+
+def take_within(
+    connection: Connection, worker: str, limits: TakeLimits, now_s: float
+) -> list[JobRecord]:
+    """Do as ``TAKE`` does, but pass over applications that have ``per_app`` under way."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_TAKE_LOCK)))
     found: list[JobRecord] = []
@@ -109,12 +117,11 @@ def take(connection: Connection, worker: str, limits: TakeLimits, now_s: float) 
             break
     if found:
         _hand_over(connection, found, worker, limits.lease_s)
-        found = [_started(job, worker, now_s) for job in found]
-    return Taken(found, _next_due_s(connection, now_s) if len(found) < limits.jobs else None)
+    return [started(job, worker, now_s) for job in found]
 
 
 def _waiting(now_s: float, full: list[str], besides: list[str]) -> Select[Any]:
-    query = select(jobs).where(jobs.c.status == "queued", jobs.c.due_s <= now_s)
+    query = select(jobs).where(QUEUED, jobs.c.due_s <= now_s)
     if full:
         query = query.where(jobs.c.app.not_in(full))
     if besides:
@@ -124,17 +131,13 @@ def _waiting(now_s: float, full: list[str], besides: list[str]) -> Select[Any]:
 
 def _room(connection: Connection, per_app: int) -> dict[str, int]:
     """Return how many more jobs each application that has any may have under way."""
-    if not per_app:
-        return {}
-    query = select(jobs.c.app, func.count()).where(jobs.c.status == "running")
+    query = select(jobs.c.app, func.count()).where(RUNNING)
     counted = connection.execute(query.group_by(jobs.c.app))
     return {app: per_app - count for app, count in counted}
 
 
 def _within(found: Sequence[JobRecord], room: dict[str, int], per_app: int) -> list[JobRecord]:
     """Return those whose application has room, and count them."""
-    if not per_app:
-        return list(found)
     kept = []
     for job in found:
         room.setdefault(job.app, per_app)
@@ -159,15 +162,17 @@ def _hand_over(
     connection.execute(update(jobs).where(jobs.c.job_id.in_(ids)).values(taken))
 
 
-def _started(job: JobRecord, worker: str, now_s: float) -> JobRecord:
+def started(job: JobRecord, worker: str, now_s: float) -> JobRecord:
+    """Return a job as its next attempt's worker has it."""
     started_s = now_s if job.started_s is None else job.started_s
     return msgspec.structs.replace(
         job, status="running", worker=worker, attempt=job.attempt + 1, started_s=started_s
     )
 
 
-def _next_due_s(connection: Connection, now_s: float) -> float | None:
-    query = select(func.min(jobs.c.due_s)).where(jobs.c.status == "queued", jobs.c.due_s > now_s)
+def next_due_s(connection: Connection, now_s: float) -> float | None:
+    """Return when the next job is due that is not yet."""
+    query = select(func.min(jobs.c.due_s)).where(QUEUED, jobs.c.due_s > now_s)
     due_s: float | None = connection.execute(query).scalar_one()
     return due_s
 
@@ -179,7 +184,7 @@ def beat(
 
     Others it was given without coming to know, as when a store broke off, fall to the lease.
     """
-    own = (jobs.c.worker == worker) & (jobs.c.status == "running") & jobs.c.job_id.in_(job_ids)
+    own = (jobs.c.worker == worker) & RUNNING & jobs.c.job_id.in_(job_ids)
     connection.execute(update(jobs).where(own).values(lease_s=_now(connection) + lease_s))
     rows = connection.execute(select(jobs.c.job_id, jobs.c.attempt).where(own))
     return {job_id: attempt for job_id, attempt in rows}  # noqa: C416 - rows are not pairs to mypy
@@ -187,9 +192,8 @@ def beat(
 
 def hold(connection: Connection, job: JobRecord) -> None:
     """Let nobody else have the job before this transaction ends. Raises ``RunLost``."""
-    query = select(jobs.c.status, jobs.c.worker, jobs.c.attempt).where(jobs.c.job_id == job.job_id)
-    found = connection.execute(query.with_for_update()).first()
-    if found is None or tuple(found) != ("running", job.worker, job.attempt):
+    ours = {"status": "running", "worker": job.worker, "attempt": job.attempt}
+    if HOLD.run(connection, {"this_job": job.job_id}) != [ours]:
         message = f"job {job.job_id} is not this worker's any more"
         raise RunLost(message)
 
@@ -203,16 +207,18 @@ def settle(
     now_s: float,
 ) -> None:
     """Note how an attempt ended, under ``hold``; with ``due_s`` there will be another one."""
-    changed: dict[str, Any] = {"status": status, "error": error, "lease_s": None}
-    if due_s is not None:
-        changed |= {"failures": jobs.c.failures + 1, "due_s": due_s, "worker": ""}
-    else:
-        changed["ended_s"] = now_s
-        if status == "dead":
-            changed["failures"] = jobs.c.failures + 1
-        else:
-            _forget_steps(connection, [job.job_id])
-    connection.execute(update(jobs).where(jobs.c.job_id == job.job_id).values(changed))
+    is_over = due_s is None
+    values = {
+        "this_job": job.job_id,
+        "ending": status,
+        "failure": error,
+        "over_s": now_s if is_over else None,
+        "failed": int(not is_over or status == "dead"),
+        "again_at_s": due_s,
+        "next_worker": None if is_over else "",
+    }
+    act = SETTLE if not is_over or status == "dead" else SETTLE_OVER
+    act.run(connection, values)
 
 
 def give_up(connection: Connection, job: JobRecord, error: dict[str, str], now_s: float) -> None:
@@ -225,7 +231,7 @@ def give_up(connection: Connection, job: JobRecord, error: dict[str, str], now_s
 def release(connection: Connection, worker: str) -> int:
     """Give back what a worker that stops has, for others to take at once; return how many."""
     given = {"status": "queued", "worker": "", "lease_s": None}
-    own = (jobs.c.worker == worker) & (jobs.c.status == "running")
+    own = (jobs.c.worker == worker) & RUNNING
     count = connection.execute(update(jobs).where(own).values(given)).rowcount
     if count:
         notify(connection, CHANNEL, NEWS)
@@ -243,7 +249,7 @@ def expire(connection: Connection, now_s: float) -> int:
 
 
 def _interrupt(connection: Connection, which: ColumnElement[bool], now_s: float) -> int:
-    query = select(jobs).where(jobs.c.status == "running", which)
+    query = select(jobs).where(RUNNING, which)
     found = _rows(connection, query.with_for_update(skip_locked=True))
     for job in found:
         changed: dict[str, Any] = {
@@ -341,13 +347,13 @@ def spent_usd(connection: Connection, since_s: float) -> float:
     return float(connection.execute(spent.where(ours)).scalar_one())
 
 
-def has_work(connection: Connection, now_s: float) -> bool:
-    """Whether there is a job to take, or one whose lease is over."""
-    is_due = (jobs.c.status == "queued") & (jobs.c.due_s <= now_s)
-    is_over = (jobs.c.status == "running") & (jobs.c.lease_s < _now(connection))
-    return any(
-        connection.execute(select(jobs.c.job_id).where(which).limit(1)).first() is not None
-        for which in (is_due, is_over)
+def look(connection: Connection, now_s: float) -> Look:
+    """Return what there is for workers to do, and when there may be more unasked."""
+    is_due = select(jobs.c.job_id).where(QUEUED, jobs.c.due_s <= now_s).limit(1)
+    left_s = select(func.min(jobs.c.lease_s) - _now(connection)).where(RUNNING)
+    return Look(
+        is_due=connection.execute(is_due).first() is not None,
+        lease_left_s=connection.execute(left_s).scalar_one(),
     )
 
 
@@ -376,7 +382,7 @@ def _rows(connection: Connection, query: Select[Any]) -> list[JobRecord]:
 
 
 def _now(connection: Connection) -> ColumnElement[float]:
-    """Return the database's own time, in seconds since the epoch, as its leases have it."""
+    """Return the time that leases are reckoned from, as ``now_of`` says."""
     if connection.dialect.name == "postgresql":
-        return cast(extract("epoch", func.clock_timestamp()), Double)
+        return now_of("postgresql")
     return literal(Clock().now())

@@ -20,7 +20,7 @@ from hasten.jobs.table import TakeLimits
 from hasten.trace.recorder import describe
 
 if TYPE_CHECKING:
-    from hasten.jobs.job import JobRecord
+    from hasten.jobs.job import JobRecord, JobStatus
     from hasten.jobs.queue import JobQueue
     from hasten.jobs.sink import JobSink, JobSteps
 
@@ -32,8 +32,14 @@ AT_ONCE_S = 0.1
 TOLD_FROM_S = 0.0005
 """A shorter wait is told as none."""
 
-LOOK_S = 1.0
+LOOK_S = 5.0
 """How often a worker that hears nothing looks whether there is something."""
+
+RETRY_S = 1.0
+"""A store that fails is asked again after so long."""
+
+PAST_S = 0.02
+"""A lease is looked at so long after its end, when it is over by any clock's grain."""
 
 BEATS = 3
 """A lease is renewed so often in its time."""
@@ -77,6 +83,7 @@ class JobWorker:
         self._under_way: dict[str, tuple[JobRecord, asyncio.Task[None]]] = {}
         self._sinks: dict[str, JobSink] = {}
         self._news, self._lost = asyncio.Event(), asyncio.Event()
+        self._died, self._has_begun = asyncio.Event(), asyncio.Event()
         self._is_draining = False
         self._is_asleep = False
         self._reserved = 0
@@ -88,15 +95,18 @@ class JobWorker:
         return len(self._under_way)
 
     @property
+    def _room(self) -> int:
+        return self.policy.concurrency - len(self._under_way) - self._reserved
+
+    @property
     def lease_s(self) -> float:
         """For how long it gets a job at once."""
         return self.policy.lease_s
 
     def reserve(self) -> bool:
         """Keep room for one job, if nothing waits and the limits are its own; whether it does."""
-        room = self.policy.concurrency - len(self._under_way) - self._reserved
         is_free = self._is_asleep and not self._news.is_set() and not self._is_draining
-        if not is_free or self.policy.per_app or room <= 0:
+        if not is_free or self.policy.per_app or self._room <= 0:
             return False
         self._reserved += 1
         return True
@@ -112,7 +122,7 @@ class JobWorker:
     def start(self) -> None:
         """Take jobs from now on."""
         self.queue.offer(self)
-        self.queue.listen(self._news.set, self._lost.set)
+        self.queue.listen(self._news.set, self._lost.set, self._died.set)
         self._tasks = [
             asyncio.create_task(self._take_on(), name="job worker"),
             asyncio.create_task(self._hold_on(), name="job leases"),
@@ -156,18 +166,18 @@ class JobWorker:
                 await self._sleep(next_due_s)
             except StoreError as error:
                 _log.warning("no jobs are taken: %s", error)
-                await self.queue.clock.sleep(LOOK_S)
+                await self.queue.clock.sleep(RETRY_S)
 
     async def _fill(self) -> float | None:
         """Take as many jobs as there is room for; return when the next is due, if there is room."""
         policy = self.policy
-        while (room := policy.concurrency - len(self._under_way) - self._reserved) > 0:
+        while (room := self._room) > 0:
             limits = TakeLimits(jobs=room, lease_s=policy.lease_s, per_app=policy.per_app)
             taken = await self.queue.take(limits)
-            for job in taken.jobs:
+            for job in taken:
                 self._begin(job)
-            if len(taken.jobs) < room:
-                return taken.next_due_s
+            if len(taken) < room:
+                return await self.queue.next_due_s()
         return None
 
     async def _sleep(self, next_due_s: float | None) -> None:
@@ -183,26 +193,42 @@ class JobWorker:
             self._is_asleep = False
 
     async def _look_around(self) -> None:
-        """Look every ``LOOK_S``, however much there is to do: others wait for what the dead had."""
+        """Look when a process died, when a lease ends and every ``LOOK_S``, however busy it is.
+
+        Others wait for what the dead had.
+        """
+        wait_s = LOOK_S
         while True:
-            await self.queue.clock.sleep(LOOK_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._died.wait(), wait_s)
+            self._died.clear()
             try:
-                if self._chores is not None:
-                    await self._chores()
-                if await self.queue.look():
-                    self._news.set()
+                wait_s = await self._look()
             except StoreError as error:
                 _log.warning("nothing is looked for: %s", error)
+                wait_s = RETRY_S
+
+    async def _look(self) -> float:
+        """Look once; return in how many seconds to look again."""
+        if self._chores is not None:
+            await self._chores()
+        seen = await self.queue.look()
+        if seen.has_work:
+            self._news.set()
+        left_s = LOOK_S if seen.lease_left_s is None else max(seen.lease_left_s, 0.0) + PAST_S
+        return min(left_s, LOOK_S)
 
     def _begin(self, job: JobRecord) -> None:
         task = asyncio.create_task(self._work(job), name=job.job_id)
         self._under_way[job.job_id] = job, task
+        self._has_begun.set()
         _log.info("[EVENT] Task %s received %s", job.run_id, _after(job.waited_s))
         self._tell("started", job)
 
     async def _work(self, job: JobRecord) -> None:
+        ending: JobStatus | None = None
         try:
-            await self._attempt(job)
+            ending = await self._attempt(job)
         except StoreError as error:  # the lease will bring it back
             _log.warning("job %s: %s", job.job_id, error)
         except (RunLost, RunCancelled) as error:  # another's, or to be given back
@@ -213,21 +239,26 @@ class JobWorker:
             with suppress(StoreError, RunLost):
                 await self.queue.give_up(job, describe(error))
         finally:
+            if self._room <= 0 or self.policy.per_app or ending in (None, "queued"):
+                self._news.set()  # else whatever may wait has been told of
             del self._under_way[job.job_id]
-            self._news.set()
         self._tell("ended", job)
 
-    async def _attempt(self, job: JobRecord) -> None:
+    async def _attempt(self, job: JobRecord) -> JobStatus | None:
         sink, steps = await self.queue.attempt(job)
         self._sinks[job.job_id] = sink
         try:
             await self._perform(job, sink, steps)
         finally:
             del self._sinks[job.job_id]
+        return sink.ending
 
     async def _hold_on(self) -> None:
         """Renew the leases of what is under way, and let go of what is not ours any more."""
         while True:
+            if not self._under_way:
+                self._has_begun.clear()
+                await self._has_begun.wait()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), self.policy.lease_s / BEATS)
             self._lost.clear()
@@ -241,7 +272,7 @@ class JobWorker:
                 continue
             for job_id, (job, task) in mine.items():
                 sink = self._sinks.get(job_id)
-                is_over = sink is not None and sink.is_settled
+                is_over = sink is not None and sink.ending is not None
                 if held.get(job_id) != job.attempt and not is_over:
                     task.cancel()
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hasten.clock import Clock
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.thread import StoreOutcome, StoreThread, StoreWork, deliver
-from hasten.store.wal import switch_to_wal, take_in_log
+from hasten.store.wal import LogIntake, switch_to_wal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,18 +27,11 @@ T = TypeVar("T")
 CHORES_EVERY_S = 1.0
 """The thread looks for chores this often, however many reads come meanwhile."""
 
-TAKE_IN_ROWS = 1_000
-"""After so many changed rows the log is taken into the file, beside what else goes on."""
-
-LOG_PAGES = 16_000
-"""Should that not keep up, whoever commits has to wait for it once the log is this long."""
-
 _SET_UP = (
     "PRAGMA synchronous = NORMAL",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
     "PRAGMA secure_delete = ON",
-    f"PRAGMA wal_autocheckpoint = {LOG_PAGES}",
 )
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -69,8 +61,7 @@ class DiskStoreThread(StoreThread):
         self._connection: sqlite3.Connection | None = None
         self._clock = Clock()
         self._chores_at_s = 0.0
-        self._taken_in_rows = 0
-        self._taking_in: threading.Thread | None = None
+        self._intake = LogIntake(path)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what ``work`` reads. Raises ``StoreUnavailable`` in time, ``StoreError``."""
@@ -106,8 +97,7 @@ class DiskStoreThread(StoreThread):
 
     def end(self) -> None:
         """Close the connection; work that comes later opens it again."""
-        if self._taking_in is not None:
-            self._taking_in.join()
+        self._intake.end()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -125,16 +115,7 @@ class DiskStoreThread(StoreThread):
             with _commit(connection):
                 has_chores = self._do_chores(connection)
             self._chores_at_s = self._clock.monotonic() + (0.0 if has_chores else CHORES_EVERY_S)
-        self._take_in_log(connection)
-
-    def _take_in_log(self, connection: sqlite3.Connection) -> None:
-        """Let the log be taken into the file, if it has grown and nobody is at it."""
-        is_busy = self._taking_in is not None and self._taking_in.is_alive()
-        if is_busy or connection.total_changes < self._taken_in_rows + TAKE_IN_ROWS:
-            return
-        self._taken_in_rows = connection.total_changes
-        self._taking_in = threading.Thread(target=take_in_log, args=(self.path,), daemon=True)
-        self._taking_in.start()
+        self._intake.look(connection)
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,11 +124,11 @@ class DiskStoreThread(StoreThread):
             switch_to_wal(connection)
             for statement in _SET_UP:
                 connection.execute(statement)
+            self._intake.set_up(connection)
             self._set_up(connection)
         except BaseException:
             connection.close()
             raise
-        self._taken_in_rows = 0
         return connection
 
     def _translate(self, error: Exception) -> StoreError:

@@ -2,7 +2,8 @@
 
 Owns a named pipe for each process. A word written into it wakes its process at
 once, and the kernel refuses to open one that nobody reads, which is how a process that
-was killed is told from one that is busy or frozen. Leaves what a word means to whoever
+was killed is told from one that is busy or frozen. Where the kernel tells of the end of a
+process (Linux), ``ENDED`` is said here at that moment. Leaves what a word means to whoever
 subscribes. ``wire`` opens one for each runtime.
 """
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1 << 16
 
+BEGAN, ENDED = "began", "ended"
+"""The words said of another process of this machine, with its name."""
+
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -37,7 +41,9 @@ class Peers:
         self.name = f"{_host()}.{_boot()}.{os.getpid()}.{secrets.token_hex(4)}"
         self._folder = folder
         self._pipe: int | None = None
-        self._heard: dict[str, list[Callable[[str], None]]] = {}
+        self._heard: dict[str, list[Callable[[str], None]]] = {BEGAN: [self._watch]}
+        self._watched: dict[int, int] = {}
+        self._rung: set[str] = set()
 
     def open(self) -> None:
         """Let others ring here. Raises ``OSError`` for a folder that takes no named pipes."""
@@ -47,9 +53,14 @@ class Peers:
         self._pipe = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)  # its own writer: never at an end
         hidden.rename(self._folder / self.name)
         asyncio.get_running_loop().add_reader(self._pipe, self._read)
+        self.ring(BEGAN, self.name)
+        for path in self._others():
+            self._watch(path.name)
 
     def close(self) -> None:
         """Be gone, as far as others see."""
+        for pid in [*self._watched]:
+            self._unwatch(pid)
         if self._pipe is not None:
             asyncio.get_running_loop().remove_reader(self._pipe)
             os.close(self._pipe)
@@ -61,9 +72,18 @@ class Peers:
         self._heard.setdefault(word, []).append(heard)
 
     def ring(self, word: str, told: str = "") -> None:
-        """Wake whoever subscribed to ``word``, here at once and in every other process."""
+        """Wake whoever subscribed to ``word``, here at once and in every other process.
+
+        In those once for each turn of the loop: whoever rings twice in it has kept what it
+        tells of before the turn began, so whoever is woken by the first finds it all.
+        """
         line = f"{word}\t{told}"
         self._tell(line)
+        if line in self._rung:
+            return
+        if not self._rung:
+            asyncio.get_running_loop().call_soon(self._rung.clear)
+        self._rung.add(line)
         for path in self._others():
             _write(path, f"{line}\n".encode())
 
@@ -75,6 +95,26 @@ class Peers:
             for path in self._others()
             if _is_unread(path) and set(path.name.split(".")[:2]) & set(mine)
         ]
+
+    def _watch(self, name: str) -> None:
+        """Say ``ENDED`` when the process of this name ends, if it is one the kernel knows here."""
+        host, boot, pid_text, *_ = [*name.split("."), "", "", ""]
+        pid = int(pid_text) if pid_text.isdecimal() else 0
+        is_here = (host, boot) == (_host(), _boot()) and pid != os.getpid()
+        if not is_here or pid in self._watched or not hasattr(os, "pidfd_open"):
+            return
+        with suppress(OSError):  # it is gone already, and ``dead`` will find it
+            self._watched[pid] = watched = os.pidfd_open(pid)
+            asyncio.get_running_loop().add_reader(watched, self._end, pid, name)
+
+    def _end(self, pid: int, name: str) -> None:
+        self._unwatch(pid)
+        self._tell(f"{ENDED}\t{name}")
+
+    def _unwatch(self, pid: int) -> None:
+        watched = self._watched.pop(pid)
+        asyncio.get_running_loop().remove_reader(watched)
+        os.close(watched)
 
     def forget(self, name: str) -> None:
         """Remove what is left of a process, once all that was its is seen to."""

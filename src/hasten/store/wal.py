@@ -7,6 +7,7 @@ processes find it new at once.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 WAL_TRIES = 20
 """So often a file is tried; each time another process may be first."""
+
+TAKE_IN_ROWS = 1_000
+"""After so many changed rows the log is taken into the file, beside what else goes on."""
+
+LOG_PAGES = 16_000
+"""Should that not keep up, whoever commits has to wait for it once the log is this long."""
 
 
 def switch_to_wal(raw: sqlite3.Connection) -> None:
@@ -44,6 +51,37 @@ def empty_log(raw: sqlite3.Connection) -> None:
     if is_busy:
         message = "the log is in use, so what was deleted can still be read there; delete again"
         raise sqlite3.OperationalError(message)
+
+
+class LogIntake:
+    """Sees that the log of ``path`` is taken into the file as it grows, beside who commits.
+
+    The owner of a connection calls ``set_up`` as it opens it and ``look`` after each commit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._taken_rows = 0
+        self._thread: threading.Thread | None = None
+
+    def set_up(self, raw: sqlite3.Connection) -> None:
+        """Let the connection leave the log alone until it is far too long."""
+        raw.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+        self._taken_rows = 0
+
+    def look(self, raw: sqlite3.Connection) -> None:
+        """Have the log taken in, if it has grown and nobody is at it."""
+        is_busy = self._thread is not None and self._thread.is_alive()
+        if is_busy or raw.total_changes < self._taken_rows + TAKE_IN_ROWS:
+            return
+        self._taken_rows = raw.total_changes
+        self._thread = threading.Thread(target=take_in_log, args=(self._path,), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait for whoever is at it."""
+        if self._thread is not None:
+            self._thread.join()
 
 
 def take_in_log(path: Path) -> None:

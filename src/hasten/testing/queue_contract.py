@@ -50,7 +50,7 @@ async def submitted(queue: JobQueue, run_id: str, **changes: Any) -> JobRecord:
 
 async def taken(queue: JobQueue, jobs: int = 100, lease_s: float = LONG_S, **limits: Any) -> Any:
     """Take jobs."""
-    return (await queue.take(TakeLimits(jobs=jobs, lease_s=lease_s, **limits))).jobs
+    return await queue.take(TakeLimits(jobs=jobs, lease_s=lease_s, **limits))
 
 
 async def ended(queue: JobQueue, job: JobRecord, status: str = "complete") -> None:
@@ -106,9 +106,9 @@ async def waits_until_a_job_is_due(queue: JobQueue, _other: JobQueue) -> None:
     """What is due later is not given, but said."""
     due_s = queue.clock.now() + LONG_S
     await submitted(queue, "r1", due_s=due_s)
-    got = await queue.take(TakeLimits(jobs=1, lease_s=LONG_S))
-    assert (got.jobs, got.next_due_s) == ([], due_s)
-    assert not await queue.look()
+    assert await taken(queue) == []
+    assert await queue.next_due_s() == due_s
+    assert not (await queue.look()).has_work
 
 
 async def gives_a_job_to_one(queue: JobQueue, other: JobQueue) -> None:
@@ -152,7 +152,7 @@ async def refuses_who_has_lost_it(queue: JobQueue, other: JobQueue) -> None:
     await submitted(queue, "r1")
     (old,) = await taken(queue, lease_s=OVER_S)
     old_sink, _ = await queue.attempt(old)
-    assert await other.look()
+    assert (await other.look()).is_lease_over
     (new,) = await taken(other)
     assert (new.job_id, new.attempt, new.interruptions) == (old.job_id, 2, 1)
     await refused(old_sink.append([finished(old, "complete")]), RunLost)
@@ -172,7 +172,7 @@ async def holds_on_to_what_beats(queue: JobQueue, other: JobQueue) -> None:
     await submitted(queue, "r1")
     (job,) = await taken(queue, lease_s=OVER_S)
     assert await queue.beat([job.job_id], LONG_S) == {job.job_id: 1}
-    assert not await other.look()
+    assert not (await other.look()).has_work
     assert await taken(other) == []
     assert await other.beat([job.job_id], LONG_S) == {}
 

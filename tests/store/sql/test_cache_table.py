@@ -13,7 +13,7 @@ from hasten.clock import current_clock
 from hasten.errors import StoreUnavailable
 from hasten.store.base import Changes, Item
 from hasten.store.sql import SqlSink, TableStore, cache_table, open_sql
-from hasten.store.sql.base import CLOSE_S
+from hasten.store.sql.postgres import CLOSE_S
 from hasten.testing.sink_contract import run_record
 from hasten.testing.store_contract import digest, item
 from tests.waiting import until

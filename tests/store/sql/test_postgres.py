@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, open_sql
-from hasten.store.sql.base import CLOSE_S
+from hasten.store.sql.postgres import CLOSE_S
 from hasten.testing.sink_contract import run_events, run_record
 from hasten.trace.log import RunFilter
 

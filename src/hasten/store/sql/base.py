@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from sqlalchemy import exc, func, select
 
@@ -23,17 +24,16 @@ from hasten.errors import HastenError, StoreError, StoreUnavailable
 from hasten.store.breaker import StoreBreaker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from hasten.store.base import Reach
+    from hasten.store.sql.batch import Row
+    from hasten.store.sql.prepared import Prepared
 
 T = TypeVar("T")
-
-CLOSE_S = 0.1
-"""After its deadline a call may close its connection in this time, then it is torn off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +89,10 @@ class SqlStore(ABC):
         """
         return await self._call(work, is_write=True)
 
+    async def do(self, act: Prepared, values: Mapping[str, Any]) -> list[Row]:
+        """Do an act in a transaction of its own and return its rows; raises as ``write`` does."""
+        return await self.write(partial(act.run, values=values))
+
     async def _call(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         with self.breaker.guard():
             return await self.within(self.policy.call_s, self._run(work, is_write=is_write))
@@ -100,7 +104,7 @@ class SqlStore(ABC):
         be more patient.
         """
         try:
-            async with asyncio.timeout(deadline_s + CLOSE_S), asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s):
                 return await doing
         except Exception as error:
             raise self._translate(error) from error

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Executable, Select, Table
+    from sqlalchemy import ColumnElement, Connection, Executable, Select, Table
     from sqlalchemy.dialects import postgresql
 
 BATCH_ROWS = 500
@@ -34,10 +34,19 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> Non
     _execute(connection, _insert_new(connection.dialect.name, table), rows)
 
 
-def insert_one(connection: Connection, table: Table, row: Row, unique: Sequence[str]) -> bool:
-    """Insert a row unless another has the same in the ``unique`` columns; whether it was."""
+def insert_one(
+    connection: Connection,
+    table: Table,
+    row: Row,
+    unique: Sequence[str],
+    where: ColumnElement[bool],
+) -> bool:
+    """Insert a row unless another has the same in the ``unique`` columns; whether it was.
+
+    ``where`` says of which rows they are unique, in the words of their index.
+    """
     statement = _insert(connection.dialect.name, table)
-    once = statement.on_conflict_do_nothing(index_elements=unique)
+    once = statement.on_conflict_do_nothing(index_elements=unique, index_where=where)
     return connection.execute(once, row).rowcount > 0
 
 

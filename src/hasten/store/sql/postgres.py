@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg: a pool, one transaction a call, every call under its deadline.
 
 Owns the pool. Leaves deadlines and errors to ``base``, meaning to whoever
-brings the work. A pooled connection is pinged before it is lent, so a server
+brings the work. A pooled connection is looked at before it is lent, so a server
 that was restarted costs nobody an error; one that is frozen costs the deadline
 once, then the breaker answers.
 """
@@ -9,23 +9,40 @@ once, then the breaker answers.
 from __future__ import annotations
 
 import asyncio
+import select as select_
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import URL, LargeBinary, Select, Table, Text, func, literal, select, text
+from sqlalchemy import (
+    URL,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    event,
+    exc,
+    func,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from hasten.clock import Clock
 from hasten.errors import MissingExtra, StoreUnavailable
 from hasten.store.sql.base import SqlPolicy, SqlStore
 from hasten.store.sql.migrate import is_current, migrate
 from hasten.store.sql.schema import JsonText, cache_tables, metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection
+
+    from hasten.store.sql.batch import Row
+    from hasten.store.sql.prepared import Prepared
 
 T = TypeVar("T")
 
@@ -34,6 +51,12 @@ _UPGRADE_LOCK = 0x68617374656E
 
 ROW_BYTES = 100
 """What a row takes besides its texts, roughly: its header, its numbers, its index entries."""
+
+CLOSE_S = 0.1
+"""After its deadline a call may close its connection in this time, then it is torn off."""
+
+ASK_AFTER_S = 1.0
+"""A pooled connection that was idle for longer is asked whether it is still there."""
 
 _TEXTS = (Text, JsonText, LargeBinary)
 
@@ -59,12 +82,29 @@ class PostgresStore(SqlStore):
                 pool_size=policy.pool_size,
                 max_overflow=0,
                 pool_timeout=policy.upkeep_s,
-                pool_pre_ping=True,
                 connect_args={"timeout": policy.connect_s, "server_settings": settings},
             )
         except ModuleNotFoundError as error:
             driver = "asyncpg"
             raise MissingExtra(driver, "postgres") from error
+        self._at_once = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        event.listen(self._engine.sync_engine, "checkin", _note_use)
+        event.listen(self._engine.sync_engine, "checkout", _check_line)
+
+    async def within(self, deadline_s: float, doing: Awaitable[T]) -> T:
+        """Return what ``doing`` gives by a deadline, with some time to give its connection back."""
+
+        async def done() -> T:
+            async with asyncio.timeout(deadline_s):
+                return await doing
+
+        return await super().within(deadline_s + CLOSE_S, done())
+
+    async def do(self, act: Prepared, values: Mapping[str, Any]) -> list[Row]:
+        """Do an act, which is one statement and so its own transaction: one way there and back."""
+        work = partial(act.run, values=values)
+        with self.breaker.guard():
+            return await self.within(self.policy.call_s, self._run_at_once(work))
 
     async def migrate(self, branches: Sequence[Path] = ()) -> list[str]:
         """Connect, and bring the tables up to date."""
@@ -120,6 +160,10 @@ class PostgresStore(SqlStore):
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
 
+    async def _run_at_once(self, work: Callable[[Connection], T]) -> T:
+        async with self._at_once.connect() as connection:
+            return await connection.run_sync(work)
+
     def _is_away(self, cause: BaseException | None) -> bool:
         """Whether the server says that it passes, or the driver that it lost its way with it."""
         driver: Any = import_module("asyncpg")
@@ -128,6 +172,33 @@ class PostgresStore(SqlStore):
             return state[:2] in _AWAY_CLASSES
         adapted = self._engine.dialect.loaded_dbapi.Error
         return isinstance(cause, (adapted, driver.InterfaceError, driver.InternalClientError))
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info["used_s"] = Clock().monotonic()
+
+
+def _check_line(connection: Any, record: Any, _lent: Any) -> None:
+    """Have the pool connect anew if the server is not there any more.
+
+    It is asked when there is something to read that it was not asked for, as when it
+    hangs up, and after a while of silence: a line may have been cut without a word.
+    """
+    driver = connection.driver_connection
+    silent_s = Clock().monotonic() - record.info.get("used_s", 0.0)
+    try:
+        if driver.is_closed() or silent_s > ASK_AFTER_S or _has_something(driver):
+            connection.ping()
+    except Exception as error:
+        raise exc.InvalidatePoolError from error
+
+
+def _has_something(driver: Any) -> bool:
+    """Whether the line of an idle connection has something to read, not read by the loop yet."""
+    transport = driver._transport  # noqa: SLF001 - the driver gives no other way to its line
+    line = select_.poll()
+    line.register(transport.get_extra_info("socket"), select_.POLLIN)
+    return bool(line.poll(0))
 
 
 def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, literal_column, select, update
 
 from hasten.errors import NotFound
 from hasten.store.sql.batch import Row, fetch, insert_new, upsert
@@ -224,7 +224,7 @@ def end_run(
 
 
 def _end_runs_of(connection: Connection, worker: str, now_s: float) -> int:
-    theirs = (runs.c.worker == worker) & (runs.c.status == "running")
+    theirs = (runs.c.worker == worker) & (runs.c.status == literal_column("'running'"))
     query = select(runs.c.run_id).where(theirs, runs.c.run_id.not_in(_OPEN_JOBS))
     found = connection.execute(query).scalars().all()
     for run_id in found:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from itertools import groupby
+from pathlib import Path
 from typing import cast
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
 from hasten.errors import StoreUnavailable
 from hasten.store.thread import StoreOutcome, StoreThread, StoreWork, deliver
-from hasten.store.wal import switch_to_wal
+from hasten.store.wal import LogIntake, switch_to_wal
 
 
 class SqliteThread(StoreThread):
@@ -35,14 +36,19 @@ class SqliteThread(StoreThread):
         self._engine: Engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._connection: Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._intake = None if path == ":memory:" else LogIntake(Path(path))
 
     def do(self, works: list[StoreWork]) -> None:
         """Do reads one by one, and writes that follow each other in one commit."""
         for is_write, group in groupby(works, key=lambda work: work.is_write):
             deliver(self._do_alike(list(group), is_write=is_write))
+        if self._intake is not None and self._connection is not None:
+            self._intake.look(raw_connection(self._connection))
 
     def end(self) -> None:
         """Close the connection."""
+        if self._intake is not None:
+            self._intake.end()
         self._engine.dispose()
 
     def _do_alike(self, works: list[StoreWork], *, is_write: bool) -> list[StoreOutcome]:
@@ -75,6 +81,8 @@ class SqliteThread(StoreThread):
         raw.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for a new file, before its first table
         switch_to_wal(raw)
         raw.execute(f"PRAGMA synchronous = {self._synchronous}")
+        if self._intake is not None:
+            self._intake.set_up(raw)
         return raw
 
 
@@ -88,12 +96,29 @@ def _commit(connection: Connection, works: list[StoreWork]) -> list[StoreOutcome
     raw = raw_connection(connection)
     try:
         raw.execute("BEGIN IMMEDIATE")
-        outcomes = [_attempt_apart(connection, raw, work) for work in works]
+        outcomes = _attempt_all(connection, works)
         raw.execute("COMMIT")
     except BaseException:
         raw.rollback()
         raise
     return outcomes
+
+
+def _attempt_all(connection: Connection, works: list[StoreWork]) -> list[StoreOutcome]:
+    """Do all writes; if one fails, all anew, each apart from the others: works can be repeated."""
+    raw = raw_connection(connection)
+    outcomes: list[StoreOutcome] = []
+    for work in works:
+        outcome = _attempt(connection, work)
+        outcomes.append(outcome)
+        if outcome.error is not None:
+            break
+    else:
+        return outcomes
+    _check_transaction(raw, outcome.error)
+    raw.execute("ROLLBACK")
+    raw.execute("BEGIN IMMEDIATE")
+    return [_attempt_apart(connection, raw, work) for work in works]
 
 
 def _attempt_apart(
@@ -103,11 +128,16 @@ def _attempt_apart(
     raw.execute("SAVEPOINT work")
     outcome = _attempt(connection, work)
     if outcome.error is not None:
-        if not raw.in_transaction:  # a full or failing disk ended it for all
-            raise outcome.error
+        _check_transaction(raw, outcome.error)
         raw.execute("ROLLBACK TO work")
     raw.execute("RELEASE work")
     return outcome
+
+
+def _check_transaction(raw: sqlite3.Connection, error: Exception) -> None:
+    """Raise the error of a write that has ended the transaction, as a full disk does, for all."""
+    if not raw.in_transaction:
+        raise error
 
 
 def _attempt(connection: Connection, work: StoreWork) -> StoreOutcome:
