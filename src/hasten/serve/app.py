@@ -18,6 +18,7 @@ from hasten.serve.admission import refuse_open_bind
 from hasten.serve.apps import add_apps
 from hasten.serve.apps import router as apps_router
 from hasten.serve.cache import router as cache_router
+from hasten.serve.calls import router as calls_router
 from hasten.serve.console import add_console
 from hasten.serve.docs import add_docs
 from hasten.serve.feedback import router as feedback_router
@@ -91,7 +92,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     app.add_middleware(RequestCounts, counts=app.state.request_counts)
     add_problems(app)
     routers = (apps_router, runs_router, follow_router, jobs_router, feedback_router, cache_router)
-    for router in (*routers, health_router, quality_router, metrics_router):
+    for router in (*routers, calls_router, health_router, quality_router, metrics_router):
         app.include_router(router)
     add_apps(app, served)
     add_console(app)

@@ -80,6 +80,9 @@ def _gateway(gateway: Gateway) -> Iterator[Metric]:
     yield _prompt_usd("hasten_gateway_prompt_cache_usd", kind, done.prompt_usd)
     saved: Rows = {(route,): usd for route, usd in done.saved_usd.items()}
     yield _counter("hasten_gateway_saved_usd", "What hits saved.", ("route",), saved)
+    saved_s: Rows = {(route,): taken_s for route, taken_s in done.saved_s.items()}
+    what = "Time that hits saved their callers."
+    yield _counter("hasten_gateway_saved_seconds", what, ("route",), saved_s)
     asked: Rows = {
         (one.name, status): count
         for one in gateway.upstreams.all

@@ -61,6 +61,12 @@ def test_the_same_gateway_over_rsgi(alone: Callable[..., Any], tmp_path: Path) -
         assert (await door.get("/")).status == 404
         assert (await door.get("/health")).json["status"] == "ok"
         assert b'hasten_gateway_requests_total{result="hit"' in (await door.get("/metrics")).body
+        (hit,) = (await door.get("/api/gateway/calls?result=hit&limit=1")).json["calls"]
+        assert (hit["model"], hit["route"]) == ("gpt-4o", "chat")
+        wrong = await door.get("/api/gateway/calls?limit=many")
+        assert (wrong.status, wrong.json["error"]["param"]) == (400, "limit")
+        (upstream,) = (await door.get("/api/gateway")).json["upstreams"]
+        assert upstream["calls"]["200"] >= 2
         door.provider.wait_s = 20.0
         await leave(door, ask("left"), "off")
         assert door.provider.broken_calls == 1

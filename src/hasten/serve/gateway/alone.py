@@ -1,31 +1,37 @@
 """The gateway in a process of its own: no application, no console, only calls below ``/v1``.
 
-Owns the RSGI application, which opens the runtime with no applications in it, and two
-further paths, ``/health`` and ``/metrics``. Leaves calls to ``gateway``. ``hasten serve
---gateway-only`` runs it.
+Owns the RSGI application, which opens the runtime with no applications in it, and the
+further paths ``/health``, ``/metrics``, ``/api/gateway`` and ``/api/gateway/calls``.
+Leaves calls to ``gateway``. ``hasten serve --gateway-only`` runs it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import orjson
+from pydantic import ValidationError
 
 from hasten.cache.shown import stats_shown
-from hasten.errors import Forbidden, HastenError
+from hasten.errors import Forbidden, HastenError, InvalidInput
 from hasten.serve.admission import refuse_open_bind
 from hasten.serve.figures import CONTENT_TYPE, exposition
 from hasten.serve.gateway.door import RsgiExchange
 from hasten.serve.gateway.gateway import Gateway
 from hasten.serve.gateway.refusal import told_error, told_refusal
+from hasten.serve.gateway.shown import CallQuery, calls_shown, gateway_shown
 from hasten.wire import Runtime
 
 if TYPE_CHECKING:
     import asyncio
 
+    from hasten.serve.gateway.terms import Terms
     from hasten.settings import Settings
 
 _OK = 200
+JSON = "application/json"
+_SHOWN = {"/health", "/metrics", "/api/gateway", "/api/gateway/calls"}
 
 
 class GatewayAlone:
@@ -50,8 +56,8 @@ class GatewayAlone:
             protocol.close(None)
             return
         call = RsgiExchange(scope, protocol)
-        if call.path in {"/health", "/metrics"}:
-            await self._show(call, self._gateway)
+        if call.path in _SHOWN:
+            await self._show(call, self._gateway, scope.query_string)
         else:
             await self._gateway.answer(call)
 
@@ -70,28 +76,48 @@ class GatewayAlone:
         if self._runtime is not None:
             await self._runtime.close()
 
-    async def _show(self, call: RsgiExchange, gateway: Gateway) -> None:
+    async def _show(self, call: RsgiExchange, gateway: Gateway, query: str) -> None:
         """Say how the process is, or what it has done."""
-        assert self._runtime is not None  # noqa: S101 - opened before the first request
         terms = gateway.terms.of(call.method, call.headers)
+        told = None
         if terms.refusal is not None:
             told = told_refusal(terms.refusal, "openai")
+        else:
+            try:
+                kind, body = await self._shown(call.path, gateway, terms, query)
+            except HastenError as error:
+                told = told_error(error, "openai")
+        if told is not None:
             await call.reply(told.status, told.headers, told.body)
-            return
-        if call.path == "/health":
+        else:
+            await call.reply(_OK, [("content-type", kind)], body)
+
+    async def _shown(
+        self, path: str, gateway: Gateway, terms: Terms, query: str
+    ) -> tuple[str, bytes]:
+        """Return what a path shows, and its type, to whoever may see it."""
+        assert self._runtime is not None  # noqa: S101 - opened before the first request
+        if path == "/health":
             tiers = stats_shown(self._runtime.cache)["tiers"]
             is_well = all(one["is_available"] for one in tiers)
-            body = orjson.dumps({"status": "ok" if is_well else "degraded", "tiers": tiers})
-            await call.reply(_OK, [("content-type", "application/json")], body)
-            return
-        try:
-            key = gateway.recall(terms) or await gateway.find(terms)
-            if key.caller.role != "admin":
-                message = "this needs a key with the role admin"
-                raise Forbidden(message)
-        except HastenError as error:
-            told = told_error(error, "openai")
-            await call.reply(told.status, told.headers, told.body)
-            return
-        figures = await exposition(self._runtime, gateway, {})
-        await call.reply(_OK, [("content-type", CONTENT_TYPE)], figures)
+            return JSON, orjson.dumps({"status": "ok" if is_well else "degraded", "tiers": tiers})
+        caller = (gateway.recall(terms) or await gateway.find(terms)).caller
+        if path == "/api/gateway/calls":
+            return JSON, orjson.dumps(calls_shown(gateway, caller, _asked(query)))
+        if caller.role != "admin":
+            message = "this needs a key with the role admin"
+            raise Forbidden(message)
+        if path == "/api/gateway":
+            return JSON, orjson.dumps(gateway_shown(gateway))
+        return CONTENT_TYPE, await exposition(self._runtime, gateway, {})
+
+
+def _asked(query: str) -> CallQuery:
+    """Return which calls a query string asks for. Raises ``InvalidInput`` naming the field."""
+    try:
+        return CallQuery.model_validate(dict(parse_qsl(query)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        message = f"{field}: {first['msg']}"
+        raise InvalidInput(message, field=field, value=first["input"]) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -44,8 +44,12 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 
 _log = logging.getLogger(__name__)
 
 
+CallResult = Literal["hit", "stale", "miss", "collapsed", "bypass", "refused"]
+"""What a call came to: given from the cache, asked of an upstream, or turned away."""
+
+
 class GatewayCall(msgspec.Struct, frozen=True):
-    """One call. ``result`` is ``hit``, ``stale``, ``miss``, ``collapsed``, ``bypass``, ``refused``.
+    """One call. ``saved_usd`` and ``saved_s`` are what its stored answer had taken to make.
 
     Times are seconds, ``at_s`` since the Unix epoch. ``run_id`` is there if it left a run.
     """
@@ -55,13 +59,16 @@ class GatewayCall(msgspec.Struct, frozen=True):
     model: str
     tenant: str
     user: str
-    result: str
+    result: CallResult
     status: int
     took_s: float
     cost_usd: float = 0.0
     saved_usd: float = 0.0
+    saved_s: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
+    cached_tokens_in: int = 0
+    cache_write_tokens_in: int = 0
     is_stream: bool = False
     run_id: str = ""
 
@@ -70,8 +77,8 @@ class GatewayCalls:
     """The calls of this process.
 
     ``requests`` counts them by route, result and status; ``buckets`` and ``total_s`` how
-    long they took, by result; ``tokens``, ``cost_usd`` and ``saved_usd`` go by route, as
-    do ``prompt_tokens`` and ``prompt_usd``, which are of the providers' prompt caches.
+    long they took, by result; ``tokens``, ``cost_usd``, ``saved_usd`` and ``saved_s`` go by
+    route, as do ``prompt_tokens`` and ``prompt_usd``, which are of the providers' prompt caches.
     ``unwritten`` are those that left no row although they should have.
     """
 
@@ -81,6 +88,7 @@ class GatewayCalls:
         self.tokens: Counter[tuple[str, str]] = Counter()
         self.cost_usd: dict[str, float] = {}
         self.saved_usd: dict[str, float] = {}
+        self.saved_s: dict[str, float] = {}
         self.prompt_tokens: Counter[tuple[str, ...]] = Counter()
         self.prompt_usd: dict[tuple[str, ...], float] = {}
         self.total_s: dict[str, float] = {}
@@ -104,6 +112,8 @@ class GatewayCalls:
         counts[bisect_left(BUCKETS_S, call.took_s)] += 1
         if call.saved_usd:
             self.saved_usd[call.route] = self.saved_usd.get(call.route, 0.0) + call.saved_usd
+        if call.saved_s:
+            self.saved_s[call.route] = self.saved_s.get(call.route, 0.0) + call.saved_s
         if result == "hit":
             self._hits += 1
             if self._hits % SAMPLE == 1:

@@ -65,6 +65,8 @@ class Gateway:
         self.keys = runtime.keys
         self.cache = runtime.cache
         self.clock = current_clock()
+        self.began_s = self.clock.now()
+        self.worker, self.workers = runtime.peers.name, settings.workers
         self.upstreams = upstreams_of(settings)
         self.calls = GatewayCalls(runtime.sink, runtime.keys)
         self.meters = KeyMeters(runtime.keys)

@@ -73,6 +73,9 @@ EMBEDDINGS = Route("embeddings", "/embeddings", "openai", use="embedding")
 ROUTES = {f"/v1{route.path}": route for route in (CHAT, RESPONSES, MESSAGES, COUNT, EMBEDDINGS)}
 """The routes that are POSTed to, by path."""
 
+OTHER = "other"
+"""What calls of anything else are counted under."""
+
 
 class Question(NamedTuple):
     """A request as the gateway knows it; ``fields`` are what its key is made of.

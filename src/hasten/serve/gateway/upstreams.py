@@ -193,13 +193,16 @@ def upstreams_of(settings: Settings) -> Upstreams:
     found = []
     key = settings.openai_api_key.get_secret_value()
     if key or settings.openai_base_url != OPENAI_URL:
-        plain = UpstreamSettings(name="openai", base_url=settings.openai_base_url)
+        plain = UpstreamSettings(
+            name="openai", base_url=settings.openai_base_url, api_key_env="OPENAI_API_KEY"
+        )
         found.append(Upstream(plain, key))
     if key := settings.anthropic_api_key.get_secret_value():
         claude = UpstreamSettings(
             name="anthropic",
             protocol="anthropic",
             base_url=settings.anthropic_base_url,
+            api_key_env="ANTHROPIC_API_KEY",
             models=("claude-*",),
         )
         found.append(Upstream(claude, key))
@@ -208,6 +211,7 @@ def upstreams_of(settings: Settings) -> Upstreams:
             name="gemini",
             protocol="gemini",
             base_url=settings.gemini_base_url,
+            api_key_env="GEMINI_API_KEY",
             models=("gemini-*",),
         )
         found.append(Upstream(gemini, key))

@@ -15,9 +15,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from hasten.cache.decide import Stale
+from hasten.cache.entry import Provenance
 from hasten.cache.reading import CacheReading
 from hasten.errors import NotCached, NotFound
-from hasten.model.base import Request
+from hasten.model.base import Request, Usage
 from hasten.model.wire_format import Asked
 from hasten.serve.admission import Refusal
 from hasten.serve.gateway import models
@@ -32,7 +33,7 @@ from hasten.serve.gateway.relay import (
     StreamHead,
     without_usage,
 )
-from hasten.serve.gateway.routes import CHAT, ROUTES, read_question
+from hasten.serve.gateway.routes import CHAT, OTHER, ROUTES, read_question
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from hasten.cache.flight import Answer
     from hasten.cache.key import Key
     from hasten.cache.memory import HeldEntry
+    from hasten.serve.gateway.calls import CallResult
     from hasten.serve.gateway.door import Exchange
     from hasten.serve.gateway.gateway import Gateway, Known
     from hasten.serve.gateway.refusal import Lines
@@ -129,14 +131,14 @@ class Visit:
         """Count a call whose client has left."""
         self.count("refused", _GONE)
 
-    def count(self, result: str, status: int, **more: Any) -> None:
+    def count(self, result: CallResult, status: int, **more: Any) -> None:
         """Count the call."""
         gateway = self._gateway
         caller = self._key.caller if self._key is not None else None
         gateway.calls.add(
             GatewayCall(
                 gateway.clock.now(),
-                self._route.name if self._route is not None else "other",
+                self._route.name if self._route is not None else OTHER,
                 self._model,
                 caller.tenant if caller is not None else "",
                 caller.user if caller is not None else "",
@@ -163,7 +165,8 @@ class Visit:
             await self._call.reply(_OK, [*STREAM_HEADERS, *headers], body)
         else:
             await self._call.reply(_OK, [JSON, *headers], plain_of(route, stored, now_s))
-        self.count("hit", _OK, saved_usd=held.entry.provenance.cost_usd)
+        origin = held.entry.provenance
+        self.count("hit", _OK, saved_usd=origin.cost_usd, saved_s=origin.compute_s)
 
     async def _answer_new(
         self,
@@ -326,18 +329,20 @@ class Visit:
         elif errand.run_id:
             self._count_made(errand, "miss")
         else:
-            result = "stale" if isinstance(answer.decision, Stale) else "hit"
-            saved_usd = answer.entry.provenance.cost_usd if answer.entry is not None else 0.0
-            self.count(result, _OK, saved_usd=saved_usd)
+            result: CallResult = "stale" if isinstance(answer.decision, Stale) else "hit"
+            origin = answer.entry.provenance if answer.entry is not None else Provenance()
+            self.count(result, _OK, saved_usd=origin.cost_usd, saved_s=origin.compute_s)
 
-    def _count_made(self, errand: Errand, result: str) -> None:
-        stored = errand.stored
+    def _count_made(self, errand: Errand, result: CallResult) -> None:
+        usage = errand.stored.usage if errand.stored is not None else Usage()
         self.count(
             result,
             _OK,
             cost_usd=errand.cost_usd,
-            tokens_in=stored.tokens_in if stored is not None else 0,
-            tokens_out=stored.tokens_out if stored is not None else 0,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            cached_tokens_in=usage.cached_tokens_in,
+            cache_write_tokens_in=usage.cache_write_tokens_in,
             run_id=errand.run_id,
         )
 

@@ -57,6 +57,9 @@ export const listJobs = (which) => json(`/api/jobs?${new URLSearchParams(which)}
 export const cancelJob = (jobId) => json(`/api/jobs/${jobId}/cancel`, { method: "POST" });
 export const retryJob = (jobId) => json(`/api/jobs/${jobId}/retry`, { method: "POST" });
 
+export const gatewayFigures = () => json("/api/gateway");
+export const gatewayCalls = (which) => json(`/api/gateway/calls?${new URLSearchParams(which)}`);
+
 export const cacheStats = () => json("/api/cache/stats");
 export const cacheEntries = (which) => json(`/api/cache/entries?${new URLSearchParams(which)}`);
 export const invalidate = (body) => json("/api/cache/invalidate", { body });

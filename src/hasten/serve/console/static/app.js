@@ -5,6 +5,7 @@ import { Announcer } from "./announcer.js";
 import { CachePage } from "./cache.js";
 import { useCatalog, useRecent } from "./catalog.js";
 import { Form } from "./form.js";
+import { GatewayPage } from "./gateway.js";
 import { Header } from "./header.js";
 import { AppPage, putInAddress, useView } from "./page.js";
 import { QualityPage } from "./quality.js";
@@ -63,6 +64,7 @@ function App() {
         view === "cache" &&
         html`<${CachePage} app=${app} form=${catalog.form} onError=${catalog.setFailure} />`
       }
+      ${view === "gateway" && html`<${GatewayPage} onError=${catalog.setFailure} />`}
       ${
         app &&
         view === "quality" &&

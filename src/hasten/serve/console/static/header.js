@@ -11,6 +11,7 @@ const VIEWS = {
   race: "Race",
   jobs: "Jobs",
   cache: "Cache",
+  gateway: "Gateway",
   quality: "Quality",
 };
 
