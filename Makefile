@@ -20,7 +20,7 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run setup fmt check test test-all integrations bench bench-gateway docs lock clean
+.PHONY: help run setup fmt check test test-all integrations bench bench-gateway bench-jobs docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,11 @@ bench-gateway: .venv-bench/.stamp ## the gateway on a core of its own, beside ba
 	    echo "$$peer cannot be had: its column says so" >&2; done
 	@.venv-bench/bin/hasten bench gateway --repeats 3
 
+bench-jobs: .venv-bench/.stamp ## starting jobs, beside the queues of others
+	@for peers in queues arq; do $(MAKE) -s .venv-$$peers/.stamp || \
+	    echo "$$peers cannot be had: its columns say so" >&2; done
+	@.venv-bench/bin/hasten bench jobs --repeats 3
+
 docs: setup ## run every code block of the documentation
 	@$(PYTEST) -q tests/docs
 
@@ -76,7 +81,7 @@ lock: | $(UV) ## resolve all lock files anew from pyproject.toml
 
 clean: ## remove what the other targets made, except .hasten
 	@rm -rf .venv .venv-bench .venv-integrations .venv-crewai .venv-litellm \
-	    .venv-nginx .venv-portkey .venv-tensorzero .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	    .venv-arq .venv-nginx .venv-portkey .venv-queues .venv-tensorzero .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	    .import_linter_cache dist
 	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -98,6 +103,20 @@ clean: ## remove what the other targets made, except .hasten
 	@$(CHECK_PYTHON)
 	@$(UV) venv -q --clear --python $(PYTHON) .venv-litellm
 	@timeout 120 $(UV) pip install -q --python .venv-litellm/bin/python 'litellm[proxy]==1.106.2'
+	@touch $@
+
+.venv-queues/.stamp: | $(UV) # each with the newest of what it stands on, not with what we lock
+	@$(CHECK_PYTHON)
+	@$(UV) venv -q --clear --python $(PYTHON) .venv-queues
+	@timeout 120 $(UV) pip install -q --python .venv-queues/bin/python asyncpg==0.32.0 \
+	    'celery[redis]==5.7.0' dbos==3.4.0 hiredis==3.5.0 huey==3.5.4 pgqueuer==1.6.0 \
+	    procrastinate==3.10.0 'psycopg[binary]==3.3.9' taskiq==0.13.0 taskiq-redis==1.2.4
+	@touch $@
+
+.venv-arq/.stamp: | $(UV) # by itself: it wants an older redis-py than the others
+	@$(CHECK_PYTHON)
+	@$(UV) venv -q --clear --python $(PYTHON) .venv-arq
+	@timeout 120 $(UV) pip install -q --python .venv-arq/bin/python arq==0.28.0
 	@touch $@
 
 .venv-tensorzero/.stamp: | $(UV) # its cache wants a Valkey, whose wheel is for tests

@@ -19,6 +19,7 @@ NOT_BENCHMARKS = {
     "gateways",
     "harness",
     "peers",
+    "queues",
     "readers",
     "shapes",
     "traces",

@@ -1,8 +1,9 @@
-"""Jobs: from submission to start, and jobs a second, beside huey and bare PgQueuer.
+"""Jobs: from submission to start, and jobs a second, beside the queues of others.
 
 A job does nothing. Ours is the queue and worker the server uses, on a real SQLite file
 or a real PostgreSQL; a pick-up lasts from the call that submits to the first line of the
-job. Durable means that the job survives a killed process by the time it starts.
+job. Durable means that the job survives a killed process by the time it starts. Who else
+is measured is in ``queues``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any
 
 from bench.harness import OURS, Case
-from bench.peers import queues
+from bench.queues import POSTGRES, REDIS, SQLITE, contestants
 from hasten.jobs.queue import JobQueue
 from hasten.jobs.table import settle
 from hasten.jobs.worker import JobWorker, WorkerPolicy
@@ -48,20 +49,27 @@ asyncio.run(tell_starts(sys.argv[1], sys.argv[2]))
 def cases() -> list[Case]:
     """Return what is measured."""
     found = []
+    embedded = (SQLITE, REDIS)
+    peers = {"asyncio.Queue": contestants.bare_queue(), **contestants.pick_ups("here", embedded)}
     for name, at, goal in (("p50", 0.5, 0.3), ("p99", 0.99, 2.0)):
-        runners = {OURS: partial(_here_ms, at), **queues.here(at, PICK_UPS)}
+        runners = {OURS: partial(_here_ms, at), **contestants.at(at, peers)}
         found.append(Case(f"pick-up, same process, {name}", "ms", runners, goal=goal))
+    peers = contestants.pick_ups("there", embedded)
     for name, at, goal in (("p50", 0.5, 1.5), ("p99", 0.99, 5.0)):
-        runners = {OURS: partial(_there_ms, at)}
+        runners = {OURS: partial(_there_ms, at), **contestants.at(at, peers)}
         found.append(Case(f"pick-up, other process, {name}", "ms", runners, goal=goal))
+    peers = contestants.pick_ups("here", (POSTGRES,))
     for name, at in (("p50", 0.5), ("p99", 0.99)):
-        runners = {OURS: partial(_postgres_ms, at), **queues.postgres(at, PICK_UPS)}
+        runners = {OURS: partial(_postgres_ms, at), **contestants.at(at, peers)}
         found.append(Case(f"pick-up, PostgreSQL, {name}", "ms", runners, bare="pgqueuer"))
-    kept = {OURS: partial(_each_us, is_synced=False)}
+    kept = {OURS: partial(_each_us, is_synced=False), **contestants.each_us(embedded)}
     found.append(Case("a job, surviving a killed process", "µs", kept, goal=1e6 / 3_000))
-    synced = {OURS: partial(_each_us, is_synced=True)}
+    synced = {OURS: partial(_each_us, is_synced=True), **contestants.synced_us()}
     found.append(Case("a job, surviving power loss", "µs", synced, goal=1e6 / 1_000))
-    found.append(Case("an idle worker", "% of a core", {OURS: _idle_percent}, goal=0.05))
+    each = {OURS: _postgres_us, **contestants.each_us((POSTGRES,))}
+    found.append(Case("a job, PostgreSQL", "µs", each, bare="pgqueuer"))
+    idle = {OURS: _idle_percent, **contestants.idle_percent()}
+    found.append(Case("an idle worker", "% of a core", idle, goal=0.05))
     return found
 
 
@@ -118,12 +126,14 @@ async def _pick_ups(url: str, folder: str) -> list[float]:
 
 def _here_ms(at: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        return queues.quantile(asyncio.run(_pick_ups(f"sqlite:///{folder}/jobs.db", folder)), at)
+        return contestants.quantile(
+            asyncio.run(_pick_ups(f"sqlite:///{folder}/jobs.db", folder)), at
+        )
 
 
 def _postgres_ms(at: float) -> float:
     with tempfile.TemporaryDirectory() as folder, run_postgres() as server:
-        return queues.quantile(asyncio.run(_pick_ups(server.new_database(), folder)), at)
+        return contestants.quantile(asyncio.run(_pick_ups(server.new_database(), folder)), at)
 
 
 async def tell_starts(url: str, folder: str) -> None:
@@ -144,7 +154,7 @@ def _there_ms(at: float) -> float:
         command = [sys.executable, "-c", WAITING_WORKER, url, folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
             try:
-                return queues.quantile(asyncio.run(_submit_there(process, url, folder)), at)
+                return contestants.quantile(asyncio.run(_submit_there(process, url, folder)), at)
             finally:
                 process.kill()
 
@@ -167,26 +177,30 @@ async def _submit_there(process: Any, url: str, folder: str) -> list[float]:
 
 
 def _each_us(*, is_synced: bool) -> float:
-    """Return the microseconds of a job when many are submitted at once and done."""
-
-    async def main(folder: str) -> float:
-        left, over = JOBS, asyncio.Event()
-
-        def begun(_job: JobRecord) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                over.set()
-
-        url = f"sqlite:///{folder}/jobs.db"
-        async with _working(url, folder, begun, is_synced=is_synced) as queue:
-            began = perf_counter()
-            await asyncio.gather(*(submitted(queue, f"r{number}") for number in range(JOBS)))
-            await over.wait()
-            return (perf_counter() - began) / JOBS * 1e6
-
     with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(main(folder))
+        return asyncio.run(_many_us(f"sqlite:///{folder}/jobs.db", folder, is_synced=is_synced))
+
+
+def _postgres_us() -> float:
+    with tempfile.TemporaryDirectory() as folder, run_postgres() as server:
+        return asyncio.run(_many_us(server.new_database(), folder))
+
+
+async def _many_us(url: str, folder: str, *, is_synced: bool = False) -> float:
+    """Return the microseconds of a job when many are submitted at once and done."""
+    left, over = JOBS, asyncio.Event()
+
+    def begun(_job: JobRecord) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            over.set()
+
+    async with _working(url, folder, begun, is_synced=is_synced) as queue:
+        began = perf_counter()
+        await asyncio.gather(*(submitted(queue, f"r{number}") for number in range(JOBS)))
+        await over.wait()
+        return (perf_counter() - began) / JOBS * 1e6
 
 
 def _idle_percent() -> float:

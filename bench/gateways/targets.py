@@ -58,11 +58,11 @@ class Started:
 
     def held_mb(self) -> float:
         """Return what its processes hold, shared pages counted once, in MB."""
-        return sum(_pss_kb(pid) for pid in _family(self.pid)) / 1_024
+        return sum(_pss_kb(pid) for pid in family(self.pid)) / 1_024
 
     def worked_s(self) -> float:
         """Return the processor time its processes have taken, in steps of a hundredth."""
-        ticks = sum(_ticks(pid) for pid in _family(self.pid))
+        ticks = sum(_ticks(pid) for pid in family(self.pid))
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -170,7 +170,7 @@ def _await(port: int | Path, process: subprocess.Popen[Any], log: Path) -> int:
     raise RuntimeError(message)
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """Return a process and those it started."""
     found = [pid]
     for one in found:
