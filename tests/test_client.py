@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import hasten
 from hasten.caller import Caller
 from hasten.errors import (
+    HastenError,
     InvalidInput,
     NotFound,
     RunCancelled,
@@ -117,6 +119,66 @@ def test_leaving_is_not_cancelling(tmp_path: Path) -> None:
     on_server(tmp_path, test)
 
 
+def test_a_job_is_submitted_and_answered(tmp_path: Path) -> None:
+    """Its line at once, its answer as a run's; its key attaches; it waits until it is due."""
+
+    async def test(url: str, _: Runtime) -> None:
+        async with hasten.Client(url) as client:
+            job = await client.submit("toy", TEA, key="a key", attempts=2)
+            assert (job["app"], job["attempts"], job["key"]) == ("toy", 2, "a key")
+            answer = await client.answer(job["run_id"])
+            assert "facts about tea" in answer.outputs["answer"]
+            again = await client.submit("toy", TEA, key="a key")
+            assert (again["job_id"], again["status"]) == (job["job_id"], "done")
+            with pytest.raises(InvalidInput) as wrong:
+                await client.submit("toy", {"topic": "coffee"}, key="a key")
+            assert wrong.value.field == "key"
+            at = datetime.now(UTC) + timedelta(hours=1)
+            later = await client.submit("toy", TEA, start_at=at, priority=-3)
+            assert (later["status"], later["priority"]) == ("queued", -3)
+            assert later["due_s"] == pytest.approx(at.timestamp(), abs=1.0)
+            shown = await client.show_job(later["job_id"])
+            assert shown["inputs"]["topic"] == "tea"
+            assert (await client.cancel_job(later["job_id"]))["status"] == "cancelled"
+            with pytest.raises(RunCancelled):
+                await client.answer(later["run_id"])
+            assert [one["status"] for one in await client.jobs("toy")] == ["cancelled", "done"]
+            assert len(await client.jobs(status="cancelled", limit=1)) == 1
+
+    on_server(tmp_path, test)
+
+
+def test_a_dead_job_is_looked_at_and_retried(tmp_path: Path) -> None:
+    """It says what went wrong; another attempt is another run; one that is done is left alone."""
+
+    async def test(url: str, _: Runtime) -> None:
+        async with hasten.Client(url) as client:
+            job = await client.submit("toy", {"topic": "tea", "trouble": "answer"}, attempts=1)
+            with pytest.raises(HastenError, match="the answer broke"):
+                await client.answer(job["run_id"])
+            (dead,) = await client.jobs(status="dead")
+            assert (dead["job_id"], dead["failures"]) == (job["job_id"], 1)
+            assert "the answer broke" in dead["error"]["message"]
+            again = await client.retry_job(job["job_id"])
+            assert again["run_id"] != job["run_id"]
+            with pytest.raises(HastenError, match="the answer broke"):
+                await client.answer(again["run_id"])
+            done = await client.submit("toy", TEA)
+            await client.answer(done["run_id"])
+            with pytest.raises(InvalidInput) as wrong:
+                await client.retry_job(done["job_id"])
+            assert wrong.value.field == "status"
+            for call in (client.show_job, client.cancel_job, client.retry_job):
+                with pytest.raises(NotFound):
+                    await call("job_none")
+            with pytest.raises(InvalidInput):
+                await client.submit("toy", TEA, colour="red")
+            with pytest.raises(InvalidInput):
+                await client.submit("toy", TEA, attempts=0)
+
+    on_server(tmp_path, test)
+
+
 def test_a_no_is_the_error_it_is(tmp_path: Path) -> None:
     """What the server refuses is raised as the library would raise it."""
 
@@ -164,6 +226,13 @@ def test_it_waits_for_code_that_is_not_async(tmp_path: Path) -> None:
             assert client.cancel(run_id)["status"] == "cancelled"
             assert client.show(run_id)["status"] == "cancelled"
             assert len(client.runs()) == 2
+            job = client.submit("toy", TEA, key="k")
+            assert client.answer(job["run_id"]).outputs == answer.outputs
+            assert client.show_job(job["job_id"])["key"] == "k"
+            assert client.cancel_job(job["job_id"])["status"] == "done"
+            assert [one["job_id"] for one in client.jobs()] == [job["job_id"]]
+            with pytest.raises(InvalidInput):
+                client.retry_job(job["job_id"])
             with pytest.raises(NotFound):
                 client.show("run_none")
         assert not any(one.name == "hasten client" for one in threading.enumerate())

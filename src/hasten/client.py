@@ -1,4 +1,4 @@
-"""A Hasten server from afar: start runs, follow them through broken connections, cancel them.
+"""A Hasten server from afar: start runs, follow them through broken connections, submit jobs.
 
 Owns ``Client``, for ``async with`` and for ``with``, and what it gives. Leaves the format of
 a stream to ``model/sse`` and the words in it to ``serve/stream/hasten``. It is the Python
@@ -106,18 +106,11 @@ class Client:
 
         Raises the error of a run that failed or was cancelled.
         """
-        outputs: dict[str, Any] = {}
-        async for message in self.stream(app, inputs, **options):
-            if message.event == "output":
-                outputs.update(message.data["data"])
-            if message.event == "end":
-                end = message.data
-                if end["error"]:
-                    raise _error_of(end["error"]["code"], end["error"]["message"])
-                of_end = (end["degraded_by"], end["reuse"])
-                return Answer(end["run_id"], end["status"], outputs, *of_end)
-        message_ = "the stream ended before the run did"
-        raise errors.ServerUnavailable(message_)
+        return await _answer_of(self.stream(app, inputs, **options))
+
+    async def answer(self, run_id: str) -> Answer:
+        """Return the answer of a run there is, as a job's, once it has ended; raises as ``run``."""
+        return await _answer_of(self.follow(run_id))
 
     async def stream(
         self,
@@ -157,6 +150,47 @@ class Client:
         which = {"limit": str(limit), **({"app": app} if app else {})}
         found: list[dict[str, Any]] = (await self._json("GET", "/api/runs", params=which))["runs"]
         return found
+
+    async def submit(
+        self, app: str, inputs: Mapping[str, Any], *, key: str = "", **options: Any
+    ) -> dict[str, Any]:
+        """Have ``app`` run later, durably, and return the job's line at once.
+
+        ``follow`` and ``answer`` take its ``run_id``. The same ``key`` gives the same job.
+        ``options`` are ``mode``, ``speed``, ``priority``, ``delay_s``, ``start_at`` (a time with
+        its zone) and ``attempts``, as ``POST /api/jobs`` takes them.
+        """
+        body = {"app": app, "inputs": dict(inputs), **options}
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self._json(
+            "POST", "/api/jobs", json=msgspec.to_builtins(body), headers=headers
+        )
+
+    async def jobs(self, app: str = "", status: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """Return the lines of the newest jobs the caller may see.
+
+        A ``status`` is ``queued``, ``running``, ``done``, ``cancelled``, or ``dead``: it failed as
+        often as it may, its ``error`` says why, and ``retry_job`` has it tried again.
+        """
+        wanted = {"app": app, "status": status, "limit": str(limit)}
+        which = {name: value for name, value in wanted.items() if value}
+        found: list[dict[str, Any]] = (await self._json("GET", "/api/jobs", params=which))["jobs"]
+        return found
+
+    async def show_job(self, job_id: str) -> dict[str, Any]:
+        """Return one job: its line and inputs."""
+        return await self._json("GET", f"/api/jobs/{job_id}")
+
+    async def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """Cancel a job that waits or runs, and return its line."""
+        return await self._json("POST", f"/api/jobs/{job_id}/cancel")
+
+    async def retry_job(self, job_id: str) -> dict[str, Any]:
+        """Queue a dead or cancelled job again, as a new run that goes on from its finished steps.
+
+        Returns its line, with that run's ``run_id``. Raises ``InvalidInput`` for any other job.
+        """
+        return await self._json("POST", f"/api/jobs/{job_id}/retry")
 
     async def _follow(
         self, run_id: str, after: str, response: aiohttp.ClientResponse | None
@@ -255,6 +289,32 @@ class BlockingClient:
         """As ``Client.runs``."""
         return self._wait(self._client.runs(app, limit))
 
+    def answer(self, run_id: str) -> Answer:
+        """As ``Client.answer``."""
+        return self._wait(self._client.answer(run_id))
+
+    def submit(
+        self, app: str, inputs: Mapping[str, Any], *, key: str = "", **options: Any
+    ) -> dict[str, Any]:
+        """As ``Client.submit``."""
+        return self._wait(self._client.submit(app, inputs, key=key, **options))
+
+    def jobs(self, app: str = "", status: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """As ``Client.jobs``."""
+        return self._wait(self._client.jobs(app, status, limit))
+
+    def show_job(self, job_id: str) -> dict[str, Any]:
+        """As ``Client.show_job``."""
+        return self._wait(self._client.show_job(job_id))
+
+    def cancel_job(self, job_id: str) -> dict[str, Any]:
+        """As ``Client.cancel_job``."""
+        return self._wait(self._client.cancel_job(job_id))
+
+    def retry_job(self, job_id: str) -> dict[str, Any]:
+        """As ``Client.retry_job``."""
+        return self._wait(self._client.retry_job(job_id))
+
     def _wait(self, doing: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result()
 
@@ -264,6 +324,22 @@ class BlockingClient:
 
         while (message := self._wait(next_one())) is not None:
             yield message
+
+
+async def _answer_of(messages: AsyncIterator[RunMessage]) -> Answer:
+    """Return what the messages of a run come to. Raises the error it ended with."""
+    outputs: dict[str, Any] = {}
+    async for message in messages:
+        if message.event == "output":
+            outputs.update(message.data["data"])
+        if message.event == "end":
+            end = message.data
+            if end["error"]:
+                raise _error_of(end["error"]["code"], end["error"]["message"])
+            of_end = (end["degraded_by"], end["reuse"])
+            return Answer(end["run_id"], end["status"], outputs, *of_end)
+    text = "the stream ended before the run did"
+    raise errors.ServerUnavailable(text)
 
 
 async def _messages(
