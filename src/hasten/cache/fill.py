@@ -22,6 +22,7 @@ from hasten.cache.key import mark
 from hasten.cache.look import CacheCall, CacheLook
 from hasten.cache.policy import PLAIN
 from hasten.cache.trail import CacheTrail, leave_trail
+from hasten.cache.writing import CacheWrite
 from hasten.clock import current_clock
 from hasten.errors import CodecError, StoredFailure
 from hasten.trace.recorder import OpenSpan, current_recorder, degrade, describe
@@ -97,28 +98,15 @@ class CacheFill:
         self.flight.fail(error)
 
     async def write(self) -> None:
-        """Write what was computed to the tiers."""
-        entry = self._entry
-        if entry is None or not self._look.tiers:
+        """Write what was computed to the tiers, before another process may compute it."""
+        entry, tiers, writing = self._entry, self._look.tiers, self._cache.writing
+        if entry is None or not tiers:
             return
-        await self._cache.write(entry, self._look.tiers)
-        await self._cache.ledger.pull_soon()
-        if not self._is_alive(entry):
-            await self._take_back(entry)
-
-    def _is_alive(self, entry: CacheEntry) -> bool:
-        view = self._cache.ledger.view
-        return view.is_alive(entry.marks) and self.flight.trail.is_alive(view)
-
-    async def _take_back(self, entry: CacheEntry) -> None:
-        """Drop what was invalidated while it was written.
-
-        Whoever deletes by a pattern or a person bumps first and looks afterwards: this
-        entry was not there yet, and others may have found it since.
-        """
-        ledger, dropped = self._cache.ledger, mark("key", entry.tenant, entry.digest.hex())
-        await ledger.tier.ask(lambda: ledger.bump([dropped]), 0)
-        await self._cache.delete([entry.digest])
+        write = CacheWrite(entry, self.flight.trail)
+        if self._lease is None and writing.may_wait(entry, tiers):
+            writing.add(write, tiers)
+        else:
+            await writing.write([write], tiers)
 
     async def _find_under_lease(self) -> Answer | None:
         """Wait until this process may compute, or for the value if another computes it.
@@ -202,7 +190,7 @@ class CacheFill:
         if len(body) > policy.max_bytes:
             return f"too large: {len(body)} bytes, the policy stores {policy.max_bytes}"
         entry = new_entry(self.call, keep, trail, took_s, body)
-        if not self._is_alive(entry):
+        if not self._cache.is_alive(entry, trail):
             return "invalidated while it was computed"
         self._cache.memory.hold(entry, value)
         self._entry = entry
@@ -288,8 +276,10 @@ def new_entry(
     """Return the entry of a value that was computed just now."""
     key, policy, now_s = call.key, call.policy, current_clock().now()
     life = life_of(keep, policy, key, now_s)
-    tags = tuple(dict.fromkeys((*policy.tags_of(key), *trail.tags)))
-    marks = dict.fromkeys(key.marks(tags), trail.generation) | trail.marks
+    own, parts = policy.tags_of(key), key.parts()
+    tags = tuple(dict.fromkeys((*own, *trail.tags)))
+    learnt = [mark("tag", key.tenant, tag) for tag in trail.tags if tag not in own]
+    marks = dict.fromkeys(learnt, trail.generation) | trail.marks  # which has the key's own
     recorder = current_recorder()
     return CacheEntry(
         digest=key.digest,
@@ -299,7 +289,7 @@ def new_entry(
         tenant=key.tenant,
         user=key.user,
         session=key.session,
-        label=key.label,
+        label=key.label_of(parts),
         kind=keep.kind,
         created_s=now_s,
         fresh_until_s=life.fresh_until_s,
@@ -309,7 +299,7 @@ def new_entry(
         is_kept=policy.is_kept,
         marks=marks,
         tags=tags,
-        parts=key.parts(),
+        parts=parts,
         provenance=Provenance(
             run_id=recorder.run.run_id if recorder is not None else "",
             compute_s=took_s + trail.took_s,

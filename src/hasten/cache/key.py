@@ -27,7 +27,7 @@ import msgspec
 from hasten.errors import CodecError, InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from hasten.caller import Caller
 
@@ -38,6 +38,9 @@ SHOWN_CHARS = 40
 """Longer values appear in labels as a digest; nobody reads them, and they may be private."""
 
 MARK_BYTES = 16
+
+_WHOLE = 4
+"""A key's parts begin with so many that are not fields."""
 
 _KEY_DOMAIN, _PART_DOMAIN, _MARK_DOMAIN = "hasten key 1", "hasten part 1", "hasten mark 1"
 _NATIVE = frozenset({str, bytes, int, float, bool, type(None)})
@@ -81,7 +84,11 @@ class Key(msgspec.Struct, frozen=True, eq=False):
     @property
     def label(self) -> str:
         """The key in words: its use, and each field with its value or the value's digest."""
-        shown = [f"{name}={_shown(self.fields[name])}" for name in sorted(self.fields)]
+        return self.label_of(self.parts())
+
+    def label_of(self, parts: Sequence[Part]) -> str:
+        """Return the label, made of the key's own ``parts``."""
+        shown = [f"{part.name}={part.shown}" for part in parts[_WHOLE:]]
         return " ".join((self.use, *shown))
 
     def parts(self) -> tuple[Part, ...]:
@@ -93,9 +100,7 @@ class Key(msgspec.Struct, frozen=True, eq=False):
             "session": self.session,
         }
         named = [*whole.items(), *((name, self.fields[name]) for name in sorted(self.fields))]
-        return tuple(
-            Part(name, _digest(_PART_DOMAIN, value)[:8], _shown(value)) for name, value in named
-        )
+        return tuple(_part(name, value) for name, value in named)
 
     def marks(self, tags: Iterable[str] = ()) -> tuple[bytes, ...]:
         """Return the marks by which a value under this key can be invalidated."""
@@ -169,15 +174,16 @@ def text_of(value: object) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _shown(value: object) -> str:
+def _part(name: str, value: object) -> Part:
+    digest = _digest(_PART_DOMAIN, value)
     text = text_of(value)
-    if len(text) <= SHOWN_CHARS and text.isprintable():
-        return text
-    return f"sha256:{_digest(_PART_DOMAIN, value)[:6].hex()}"
+    is_short = len(text) <= SHOWN_CHARS and text.isprintable()
+    return Part(name, digest[:8], text if is_short else f"sha256:{digest[:6].hex()}")
 
 
 def _digest(*parts: object) -> bytes:
-    return hashlib.sha256(_pack(list(parts), is_native=False)).digest()
+    is_native = all(type(part) in _NATIVE for part in parts)
+    return hashlib.sha256(_pack(list(parts), is_native=is_native)).digest()
 
 
 def _pack(values: list[Any], *, is_native: bool) -> bytes:

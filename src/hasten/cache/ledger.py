@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hasten.cache.entry import CacheEntry
     from hasten.store.base import ByteStore
 
-TOGETHER_S = 0.02
+TOGETHER_S = 0.1
 """What is written within this time is looked after together."""
 
 _REACH = ("process", "machine", "network")

@@ -25,7 +25,8 @@ from hasten.cache.memory import CacheMemory, HeldEntry, copy_of
 from hasten.cache.policy import PLAIN, CachePolicy
 from hasten.cache.stats import CacheStats
 from hasten.cache.tiers import CacheTier, Tier, open_tiers
-from hasten.cache.trail import current_trail, inherit, use_entry
+from hasten.cache.trail import CacheTrail, current_trail, inherit, use_entry
+from hasten.cache.writing import CacheWriting
 from hasten.clock import current_clock
 from hasten.errors import CodecError, NotCached
 from hasten.trace.recorder import OpenSpan, current_recorder, degrade
@@ -67,6 +68,7 @@ class CacheWay:
         self._nodes = self.memory.queue.nodes
         self._view = self.ledger.view
         self.ledger.on_news = lambda: self.memory.sweep_soon(self.flights.run)
+        self.writing = CacheWriting(self)
         self._random = random.Random()  # noqa: S311 - spreads early refreshes, guards nothing
 
     async def __aenter__(self) -> Self:
@@ -77,8 +79,9 @@ class CacheWay:
         await self.close()
 
     async def close(self) -> None:
-        """Stop what is being computed, and close the tiers."""
+        """Stop what is being computed, write what was, and close the tiers."""
         await self.flights.close()
+        await self.writing.close()
         for tier in {self.ledger.tier, *self.all_tiers()}:
             await tier.close()
 
@@ -215,6 +218,11 @@ class CacheWay:
         for tier in tiers:
             if await tier.put([entry], now_s):
                 self.stats.of(entry.use, tier.name).stored += 1
+
+    def is_alive(self, entry: CacheEntry, trail: CacheTrail) -> bool:
+        """Whether nothing an entry was made of, nor it itself, was invalidated by now."""
+        view = self.ledger.view
+        return view.is_alive(entry.marks) and trail.is_alive(view)
 
     async def delete(self, digests: Sequence[bytes]) -> None:
         """Delete entries here and in every tier."""
