@@ -347,7 +347,7 @@ class Runtime:
     async def record(self, run_id: str, caller: Caller) -> RunRecord:
         """Return a run's line. Raises ``NotFound`` too when ``caller`` may not see it."""
         run = self._held(run_id)
-        found = run.record if run is not None else await self.sink.run(run_id)
+        found = run.record if run is not None else await self._elsewhere.record(run_id)
         if not caller.may_see(found.tenant, found.user):
             message = f"no run {run_id!r}"
             raise NotFound(message)

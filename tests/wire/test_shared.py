@@ -13,7 +13,10 @@ from sqlalchemy import text
 from hasten.cache import ledger
 from hasten.cache.policy import CachePolicy
 from hasten.caller import LOCAL
+from hasten.clock import current_clock
+from hasten.errors import NotFound
 from hasten.settings import Settings
+from hasten.trace.elsewhere import LOOK_S
 from hasten.wire import Runtime
 from tests.toy import toy_app
 from tests.waiting import settled, until
@@ -110,6 +113,27 @@ async def both_listen(runtime: Runtime) -> bool:
 async def gives(runtime: Runtime, wanted: str) -> bool:
     """Tell whether a call there gives what is wanted."""
     return await value_in(runtime, "new") == wanted
+
+
+def test_a_run_that_has_just_begun_is_followed_at_the_other_server(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """Its id is known before its line is stored: it is waited for, one that never was is not."""
+
+    async def main() -> None:
+        async with two_servers(tmp_path, postgres_url) as (one, other):
+            for _ in range(10):
+                run = await one.start("toy", TEA)
+                told = [event async for event in other.follow(run.run_id, LOCAL)]
+                assert told[-1].type == "run.finished"
+            old = f"run_{int(current_clock().now() * 1e3) - 60_000:012x}0123456789"
+            for unknown in (old, "run_", "nonsense"):
+                asked_s = asyncio.get_running_loop().time()
+                with pytest.raises(NotFound, match=unknown):
+                    await other.record(unknown, LOCAL)
+                assert asyncio.get_running_loop().time() - asked_s < LOOK_S
+
+    asyncio.run(main())
 
 
 def test_reruns_live_in_the_database_of_one_server_too(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class HastenEncoder(Encoder):
         return [Message({"first": first, "last": last}, "gap")]
 
     def _span_started(self, event: RunEvent) -> list[Message]:
-        known = {"kind", "name", "parent_id"}
+        known = ("kind", "name", "parent_id")
         span = {name: event.data[name] for name in known}
         attributes = {name: value for name, value in event.data.items() if name not in known}
         times = {"start_s": event.at_s, "end_s": None, "status": "running"}
