@@ -120,3 +120,17 @@ def test_virtual_time_has_no_speed() -> None:
 
     with pytest.raises(HastenError, match="no speed"):
         try_virtually(toy_app(), fast, "hasten")
+
+
+def test_jobs_wait_while_others_are_under_way() -> None:
+    """Each says how long it was queued and when its work began; none is left when the last has."""
+
+    async def waiting(trial: Trial) -> float:
+        waits = await trial.pick_ups([{"topic": word} for word in ("tea", "coffee")], 0.001)
+        assert len(waits) == 2
+        assert all(0 <= one.queued_s <= one.begun_s < 1 for one in waits)
+        return 0.0
+
+    assert try_really(toy_app(), waiting, "hasten") == 0.0
+    with pytest.raises(HastenError, match="real clock"):
+        try_virtually(toy_app(), waiting, "hasten")

@@ -16,7 +16,7 @@ import statistics
 import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hasten import virtual
 from hasten.cache.cache import Cache
@@ -30,6 +30,7 @@ from hasten.quality.judge import judge
 from hasten.quality.target import reading
 from hasten.settings import load_settings
 from hasten.wire import Runtime, start_run
+from hasten.wire_jobs import RuntimeJobs
 from hasten.wire_models import simulated_model
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hasten.app import App
     from hasten.clock import Clock
     from hasten.graph.outcome import Outcome
+    from hasten.jobs.job import JobRecord
     from hasten.model.base import Model
     from hasten.quality.answer import Answer
     from hasten.quality.experiment import Experiment, ExperimentResult
@@ -52,6 +54,17 @@ BASELINE = "baseline"
 TENANT = "trial"
 TIMES = 21
 """How often a thing is done whose median is taken."""
+
+
+JOBS_AT_ONCE = 64
+"""So many jobs a real trial does at once: more than any target asks for."""
+
+
+class PickUp(NamedTuple):
+    """How long a job waited: until a worker had it, and until its first step began."""
+
+    queued_s: float
+    begun_s: float
 
 
 class Trial(ABC):
@@ -100,7 +113,7 @@ class Trial(ABC):
         """
         app = self.app.operation(operation) if operation else self.app
         given = sample_of(app, inputs) if isinstance(inputs, str) else inputs
-        return await self._run(app, given, Caller(TENANT, user), mode or self.mode, speed)
+        return await self._run(app, given, _caller(user), mode or self.mode, speed)
 
     async def duration_s(self, inputs: Mapping[str, Any] | str = "", **options: Any) -> float:
         """Return how long a run took that came through. Raises its error, or if it was degraded."""
@@ -157,6 +170,15 @@ class Trial(ABC):
             took_s.append(self.clock.monotonic() - began_s)
         return statistics.median(took_s)
 
+    async def pick_ups(self, asked: Sequence[Mapping[str, Any]], every_s: float) -> list[PickUp]:  # noqa: ARG002 - the interface's
+        """Keep a job for each of the inputs, so far apart; return how long each waited.
+
+        All are under way until the last has begun, then they are cancelled. On the real clock
+        only.
+        """
+        message = f"jobs of {self.app.name!r} are measured on the real clock"
+        raise HastenError(message)
+
     @abstractmethod
     async def _fresh(self, app: App) -> Trial:
         """Return a trial of ``app`` that remembers nothing."""
@@ -207,6 +229,35 @@ class RealTrial(Trial):
             app, mode, runtime.cache, runtime.model(app, mode), runtime.tables[app.name]
         )
         self.runtime = runtime
+        self._jobs: RuntimeJobs | None = None
+
+    async def close(self) -> None:
+        """Do no more jobs."""
+        if self._jobs is not None:
+            await self._jobs.drain()
+
+    async def pick_ups(self, asked: Sequence[Mapping[str, Any]], every_s: float) -> list[PickUp]:
+        """Keep jobs and return how long each waited."""
+        if self._jobs is None:
+            self._jobs = RuntimeJobs(self.runtime)
+            self._jobs.work()
+        kept = []
+        for inputs in asked:
+            await self.clock.sleep(every_s)
+            kept.append(await self._jobs.submit(self.app.name, inputs, _caller(), mode=self.mode))
+        begun_s = await asyncio.gather(*map(self._begun_s, kept))
+        waits = []
+        for job, at_s in zip(kept, begun_s, strict=True):
+            taken = await self._jobs.queue.cancel(job.job_id, _caller())
+            waits.append(PickUp(taken.waited_s or 0.0, at_s - job.created_s))
+        return waits
+
+    async def _begun_s(self, job: JobRecord) -> float:
+        async for event in self.runtime.follow(job.run_id, _caller()):
+            if event.type == "span.started" and event.data["kind"] in {"step", "tool"}:
+                return event.at_s
+        message = f"run {job.run_id} of {self.app.name!r} ended before a step of it began"
+        raise HastenError(message)
 
     async def _fresh(self, app: App) -> Trial:
         message = f"experiments of {app.name!r} run on the virtual clock"
@@ -217,6 +268,10 @@ class RealTrial(Trial):
     ) -> Outcome:
         run = await self.runtime.start(app.name, inputs, mode=mode, caller=caller, speed=speed)
         return await run.outcome()
+
+
+def _caller(user: str = "ann") -> Caller:
+    return Caller(TENANT, user)
 
 
 def try_virtually(
@@ -239,12 +294,19 @@ def try_really(app: App, measure: Callable[[Trial], Awaitable[float]], mode: str
     async def main() -> float:
         with tempfile.TemporaryDirectory(prefix="hasten-trial-") as folder:
             settings = load_settings(
-                home=Path(folder), database_url="", redis_url="", model="", speed=1.0
+                home=Path(folder),
+                database_url="",
+                redis_url="",
+                model="",
+                speed=1.0,
+                job_concurrency=JOBS_AT_ONCE,
             )
             runtime = await Runtime.open(settings, {app.name: app})
+            trial = RealTrial(app, mode, runtime)
             try:
-                return await measure(RealTrial(app, mode, runtime))
+                return await measure(trial)
             finally:
+                await trial.close()
                 await runtime.close()
 
     return asyncio.run(main())
