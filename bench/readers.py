@@ -1,7 +1,8 @@
 """A thousand readers of one run over HTTP: how late the slowest of them is.
 
-Beside ``hasten serve`` a bare Granian that sends as many bytes to whoever is connected: what
-so many writes cost on this machine. The text begins once every reader is there.
+Beside ``hasten serve`` sse-starlette with a queue for each reader, as in its documentation,
+and a bare Granian that sends as many bytes to whoever is connected: what so many writes cost
+on this machine. The text begins once every reader is there. All are served by the same Granian.
 ``python -m bench.readers KIND PORT BEGIN`` serves one of them.
 """
 
@@ -25,6 +26,8 @@ from hasten.testing.server import free_port
 from hasten.trace.recorder import emit_text
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from hasten.cli.workers import Served
 
 READERS = 1_000
@@ -48,6 +51,14 @@ async def ticking(begin: str) -> str:
         emit_text(f"section {number}", TEXT)  # a new section's first piece goes out at once
         await current_clock().sleep(EVERY_S)
     return "done"
+
+
+async def _datas(begin: Path) -> AsyncIterator[str]:
+    """Give the data of the same events at the same pace."""
+    await _until(begin)
+    for number in range(EVENTS):
+        yield f'{{"at_s":{time():f},"section":"section {number}","text":"{TEXT}"}}'
+        await asyncio.sleep(EVERY_S)
 
 
 async def _until(begin: Path) -> None:
@@ -107,13 +118,12 @@ class Bare:
         await send({"type": "http.response.body", "body": end, "more_body": False})
 
     async def _tick(self) -> None:
-        await _until(self._begin)
-        for number in range(EVENTS):
-            data = f'{{"at_s":{time():f},"section":"section {number}","text":"{TEXT}"}}'
+        number = 0
+        async for data in _datas(self._begin):
             self._texts.append(f"event: text\nid: {number}\ndata: {data}\n\n".encode())
+            number += 1
             news, self._news = self._news, asyncio.Event()
             news.set()
-            await asyncio.sleep(EVERY_S)
 
 
 def load_bare(begin: Path) -> Served:
@@ -123,12 +133,49 @@ def load_bare(begin: Path) -> Served:
     return Served(Bare(begin))
 
 
+def load_peer(begin: Path) -> Served:
+    """Return sse-starlette's application: each reader's events go through a queue of its own."""
+    from sse_starlette import EventSourceResponse
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    from hasten.cli.workers import Served
+
+    queues: list[asyncio.Queue[dict[str, Any]]] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def tick() -> None:
+        number = 0
+        async for data in _datas(begin):
+            for queue in queues:
+                queue.put_nowait({"event": "text", "id": f"{number}", "data": data})
+            number += 1
+
+    async def read(queue: asyncio.Queue[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        yield {"retry": 2_000}
+        for _ in range(EVENTS):
+            yield await queue.get()
+        yield {"data": '{"complete":true}'}
+
+    async def events(_request: Any) -> EventSourceResponse:
+        queues.append(asyncio.Queue())
+        if not tasks:
+            tasks.append(asyncio.create_task(tick()))
+        return EventSourceResponse(read(queues[-1]))
+
+    return Served(Starlette(routes=[Route("/events", events)]))
+
+
 def main() -> None:
     """Serve until stopped, in one worker of Granian's with the settings of ``hasten serve``."""
     from hasten.cli.workers import listen
 
     kind, port, begin = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    loads = {"hasten": partial(load, begin.parent), "bare": partial(load_bare, begin)}
+    loads = {
+        "hasten": partial(load, begin.parent),
+        "bare": partial(load_bare, begin),
+        "sse-starlette": partial(load_peer, begin),
+    }
     listen(loads[kind], "127.0.0.1", port, "ready")
 
 
@@ -178,7 +225,7 @@ def late_ms(kind: str) -> float:
 
 
 async def _measure(kind: str, port: int, begin: Path) -> float:
-    path = "/events" if kind == "bare" else await _start(port, begin)
+    path = await _start(port, begin) if kind == "hasten" else "/events"
     loop, delays_ms = asyncio.get_running_loop(), list[float]()
     await _until_open(port)
     made = [

@@ -12,6 +12,7 @@ import json
 import tempfile
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -51,7 +52,13 @@ def cases() -> list[Case]:
         Case(
             f"{READERS:,} readers over HTTP",
             "ms, p99",
-            {OURS: partial(late_ms, "hasten"), "bare Granian": partial(late_ms, "bare")},
+            {
+                OURS: partial(late_ms, "hasten"),
+                "sse-starlette": partial(late_ms, "sse-starlette")
+                if find_spec("sse_starlette")
+                else "not installed",
+                "bare Granian": partial(late_ms, "bare"),
+            },
             goal=50.0,
             bare="bare Granian",
         ),
