@@ -250,6 +250,11 @@ class Runtime:
         return self.sql.name
 
     @property
+    def chains(self) -> list[Model]:
+        """The models that applications ask, each inside its chain."""
+        return list(self._models.values())
+
+    @property
     def live_runs(self) -> int:
         """How many runs are under way."""
         return len(self._live)

@@ -10,6 +10,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from hasten.model.chain import ChainPolicy, build_chain, limited, surround
+from hasten.model.limit import LimitPolicy
 from hasten.model.price import PRICES, Price
 from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimProfile, SimulatedModel
@@ -89,9 +90,11 @@ def upstream_model(
 ) -> Model:
     """Return the model that asks one of the gateway's upstreams, inside its chain.
 
+    It waits for what the upstream bears; what goes through untouched is not held back.
+
     A simulated one is ``speed`` times as quick; the gateway's own clock is the real one.
     """
-    policy = ChainPolicy(prices=prices)
+    policy = ChainPolicy(prices=prices, limit=LimitPolicy())
     if upstream.protocol == "simulated":
         usual = SimProfile()
         paced = dataclasses.replace(
@@ -100,7 +103,7 @@ def upstream_model(
             prefill_tokens_per_s=usual.prefill_tokens_per_s * speed,
             decode_tokens_per_s=usual.decode_tokens_per_s * speed,
         )
-        return build_chain(SimulatedModel(paced), policy)
+        return build_chain(SimulatedModel(paced), ChainPolicy())
     from hasten.model.http import Deadlines, Endpoint
 
     within = Deadlines(

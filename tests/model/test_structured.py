@@ -19,6 +19,7 @@ from hasten.model.base import Request, Response, ToolCall, Usage, count_tokens
 from hasten.model.cached import CachedModel
 from hasten.model.simulated import SimProfile, SimulatedModel
 from hasten.model.structured import Parsed, StructuredModel, check, parse, read
+from hasten.model.traced import TracedModel
 from hasten.testing.model import FakeModel, Script
 from tests.model.recording import recorded
 
@@ -138,18 +139,19 @@ def test_in_the_chain_a_bad_answer_is_repaired_and_what_it_cost_is_said() -> Non
 
     async def main() -> None:
         wire = FakeModel(BAD, f"Sorry! ```json\n{GOOD}\n```")
-        model = StructuredModel(wire)
+        counting = TracedModel(wire)
+        model = StructuredModel(counting)
         with recorded() as recorder:
             events: list[Any] = []
             recorder.listeners.append(events.append)
             response = await model.complete(ASK_JSON)
         assert response.text == GOOD
-        assert model.repairs == 1
-        first = response.usage.tokens_in - model.repair_usage.tokens_in
-        assert 0 < first < model.repair_usage.tokens_in
+        assert counting.repairs == 1
+        first = response.usage.tokens_in - counting.repair_usage.tokens_in
+        assert 0 < first < counting.repair_usage.tokens_in
         (said,) = [event.data for event in events if event.type == "model.repaired"]
         assert said["repairs"] == 1
-        assert said["tokens_in"] == model.repair_usage.tokens_in
+        assert said["tokens_in"] == counting.repair_usage.tokens_in
 
     virtual.run(main())
 
@@ -194,8 +196,8 @@ def test_five_hundred_calls_of_which_one_in_twenty_is_malformed_give_no_error() 
 
     async def main() -> tuple[int, int]:
         wire = SimulatedModel(SimProfile(malformed_rate=0.05))
-        model = StructuredModel(wire)
-        chain = CachedModel(model, Cache())
+        counting = TracedModel(wire)
+        chain = CachedModel(StructuredModel(counting), Cache())
         asks = [Request.ask(f"Name idea number {n}", schema=SCHEMA) for n in range(500)]
         answers = await asyncio.gather(*(chain.complete(ask) for ask in asks))
         for answer in answers:
@@ -203,7 +205,7 @@ def test_five_hundred_calls_of_which_one_in_twenty_is_malformed_give_no_error() 
         plain = await asyncio.gather(*(wire.complete(ask) for ask in asks))
         malformed = sum(not _is_valid(one.text) for one in plain)
         assert malformed > 10
-        return model.repairs - malformed, model.repair_usage.tokens_out
+        return counting.repairs - malformed, counting.repair_usage.tokens_out
 
     more, tokens = virtual.run(main())
     assert 0 <= more <= 5

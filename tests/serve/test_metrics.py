@@ -129,3 +129,17 @@ def test_the_reference_has_every_metric(on_server: Callable[..., Any]) -> None:
         ]
 
     on_server(test)
+
+
+def test_what_lies_before_an_endpoint(on_server: Callable[..., Any]) -> None:
+    """Each wrapper of an application's chain tells what it did, by the model's name."""
+
+    async def test(client: Client) -> None:
+        assert (await client.call("POST", "/api/run", TEA)).status == 200
+        _, found = await read(client)
+        (model,) = {dict(labels)["model"] for name, labels in found if "retry_budget" in name}
+        assert of(found, "hasten_model_retry_budget", model=model) == 3
+        assert of(found, "hasten_model_retries_total", model=model, result="made") == 0
+        assert of(found, "hasten_model_repairs_total", model=model) == 0
+
+    on_server(test)

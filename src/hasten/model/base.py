@@ -51,7 +51,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``schema`` asks for JSON that satisfies this JSON Schema. ``task`` names what
     it is for, in traces and when a model is chosen per task, ``section`` the
-    part of an answer it writes; neither reaches the wire. ``extra`` holds
+    part of an answer it writes, ``is_repair`` that it asks for the form of an answer
+    again; none of these reaches the wire. ``extra`` holds
     provider fields passed through untouched. ``wire`` names the format (``openai``,
     ``responses``, ``anthropic``, ``gemini``) that a request came in: its parts, tools
     and extra fields go as they are to a provider of that format and are translated
@@ -69,6 +70,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tools: tuple[dict[str, Any], ...] = ()
     task: str = ""
     section: str = ""
+    is_repair: bool = False
     extra: dict[str, Any] = {}
     wire: str = ""
     headers: dict[str, str] = {}
@@ -172,6 +174,11 @@ class Model(ABC):
         message = f"the stream of {self.name} ended without its last chunk"
         raise ModelUnavailable(message, model=self.name)
 
+    @property
+    def inside(self) -> tuple[Model, ...]:
+        """The models it asks, for who looks through a chain; a wire asks none."""
+        return ()
+
     async def close(self) -> None:
         """Give back connections; a model that holds none does nothing."""
 
@@ -186,6 +193,11 @@ class OuterModel(Model):
     def name(self) -> str:
         """Who answers when a request names no model."""
         return self._inner.name
+
+    @property
+    def inside(self) -> tuple[Model, ...]:
+        """The model it is around."""
+        return (self._inner,)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Pass the stream on."""

@@ -40,14 +40,14 @@ class BatchPolicy:
 class BatchedModel(OuterModel):
     """Holds requests to ``inner`` until their group is whole or its time is over.
 
-    ``groups`` counts the groups that left.
+    ``groups`` counts the groups that left, ``grouped`` the requests in them.
     """
 
     def __init__(self, inner: Model, policy: BatchPolicy | None = None) -> None:
         super().__init__(inner)
         self._policy = policy or BatchPolicy()
         self._groups: WeakKeyDictionary[asyncio.AbstractEventLoop, _Group] = WeakKeyDictionary()
-        self.groups = 0
+        self.groups = self.grouped = 0
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Wait for the group, then answer piece by piece."""
@@ -86,6 +86,7 @@ class BatchedModel(OuterModel):
             group.timer.cancel()
         if group.count:
             self.groups += 1
+            self.grouped += group.count
         group.left.set_result(None)
 
 

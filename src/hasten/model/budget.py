@@ -24,11 +24,15 @@ class CallBudget:
 
     def take(self, now_s: float) -> bool:
         """Take one further call, if there is one left."""
-        self._forget(now_s)
-        if self.taken >= max(self._floor, int(self._share * self.calls)):
+        if not self.left(now_s):
             return False
         self._add(now_s, 0, 1)
         return True
+
+    def left(self, now_s: float) -> int:
+        """Return how many further calls may be taken now."""
+        self._forget(now_s)
+        return max(0, max(self._floor, int(self._share * self.calls)) - self.taken)
 
     def _add(self, now_s: float, calls: int, taken: int) -> None:
         self._forget(now_s)

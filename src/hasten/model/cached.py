@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 USE = "model"
 """The name of this use of the cache, in keys, statistics and metrics."""
 
-UNKEYED = frozenset({"task", "section", "model", "extra"})
+UNKEYED = frozenset({"task", "section", "is_repair", "model", "extra"})
 """Fields of a request that are not in the key as they are: these do not change the answer."""
 
 UNKEYED_EXTRA = frozenset(

@@ -8,6 +8,7 @@ model answered says so in the run and is never stored under the first one's name
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,19 +45,25 @@ class Spare:
 class FallbackModel(Model):
     """Asks ``inner``, then each of ``spares`` in order, until one answers.
 
-    A stream goes to another model only until its first piece. Raises the first
-    model's error when none answers.
+    A stream goes to another model only until its first piece. ``answered`` counts by its
+    name what another model answered. Raises the first model's error when none answers.
     """
 
     def __init__(self, inner: Model, spares: Sequence[Spare], *, rest_s: float = REST_S) -> None:
         self._ways = (Spare(inner), *spares)
         self._rest_s = rest_s
         self._rests: WeakKeyDictionary[Clock, dict[tuple[int, str], float]] = WeakKeyDictionary()
+        self.answered: Counter[str] = Counter()
 
     @property
     def name(self) -> str:
         """Who answers when a request names no model."""
         return self._ways[0].model.name
+
+    @property
+    def inside(self) -> tuple[Model, ...]:
+        """All models, the first one in front."""
+        return tuple(way.model for way in self._ways)
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from the first model that begins."""
@@ -125,7 +132,9 @@ class FallbackModel(Model):
         """Say that another model answers in place of the first."""
         if place == 0:
             return
-        reason = f"{asked.model or self._ways[place].model.name} in place of {self.name}"
+        other = asked.model or self._ways[place].model.name
+        self.answered[other] += 1
+        reason = f"{other} in place of {self.name}"
         taint(reason)
         degrade(asked.section or asked.task or "model", reason)
 

@@ -46,8 +46,8 @@ class HedgedModel(OuterModel):
     """Asks ``inner`` once more when a call is slow to begin; the slower one is cancelled.
 
     A plain call is read as a stream, since only that tells when an answer began.
-    ``hedges`` counts second calls, ``won`` those that were heard. Raises the first
-    call's error when both fail.
+    ``hedges`` counts second calls, ``won`` those that were heard, ``stopped`` the calls
+    that were cancelled for it. Raises the first call's error when both fail.
     """
 
     def __init__(self, inner: Model, policy: HedgePolicy | None = None) -> None:
@@ -55,7 +55,7 @@ class HedgedModel(OuterModel):
         self._policy = policy or HedgePolicy()
         self._budgets: WeakKeyDictionary[Clock, CallBudget] = WeakKeyDictionary()
         self._first_s: dict[str, deque[float]] = {}
-        self.hedges = self.won = 0
+        self.hedges = self.won = self.stopped = 0
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from whichever call begins first."""
@@ -95,6 +95,7 @@ class HedgedModel(OuterModel):
         heard = await _first_good(firsts)
         if len(firsts) > 1:
             self.won += heard
+            self.stopped += not _has_failed(firsts[1 - heard])
             await _stop([began[1 - heard]], [firsts[1 - heard]])
             model = request.model or self.name
             emit("model.hedged", model=model, after_s=after_s, second_won=bool(heard))
@@ -132,6 +133,10 @@ async def _first_good(firsts: list[asyncio.Future[Chunk]]) -> int:
                 return place
     firsts[0].result()
     raise AssertionError
+
+
+def _has_failed(first: asyncio.Future[Chunk]) -> bool:
+    return first.done() and first.exception() is not None
 
 
 async def _stop(

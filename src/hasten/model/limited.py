@@ -14,6 +14,7 @@ import asyncio
 import math
 from collections import deque
 from contextlib import aclosing
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -32,11 +33,29 @@ _MANY_TOKENS = 200
 """In a plain call the first token's time is unknown; it matters little in so long an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class LimitNow:
+    """How a limit stands: calls a second (``inf``: no rate), at once, under way, waiting."""
+
+    rate_per_s: float
+    concurrency: float
+    under_way: int
+    waiting: int
+
+    def __add__(self, other: LimitNow | None) -> LimitNow:
+        """Return both together, as of two endpoints of one name."""
+        if other is None:
+            return self
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return LimitNow(*(one + more for one, more in pairs))
+
+
 class LimitedModel(OuterModel):
     """Lets calls of ``inner`` run as the limit has room for them, on each event loop.
 
     ``concurrency`` is a bound that holds whatever the policy would allow; without a
-    policy it is all there is.
+    policy it is all there is. ``waits`` counts the calls that found no room at once,
+    ``wait_s`` is how long they waited together.
     """
 
     def __init__(
@@ -49,6 +68,12 @@ class LimitedModel(OuterModel):
         self._most = math.inf if concurrency is None else concurrency
         self._policy = policy
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, _Gate] = WeakKeyDictionary()
+        self.waits = 0
+        self.wait_s = 0.0
+
+    def now(self) -> LimitNow:
+        """Return how the limit of the running event loop stands."""
+        return self._gate().now()
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Wait for a turn, then hold it until the stream ends or is closed."""
@@ -82,14 +107,23 @@ class LimitedModel(OuterModel):
                     raise
 
     async def _turn(self) -> _Turn:
+        gate = self._gate()
+        if not gate.try_enter():
+            self.waits += 1
+            began_s = gate.clock.monotonic()
+            try:
+                with span("queue", f"slot for {self.name}", model=self.name):
+                    await gate.wait()
+            finally:
+                self.wait_s += gate.clock.monotonic() - began_s
+        return _Turn(gate)
+
+    def _gate(self) -> _Gate:
         loop = asyncio.get_running_loop()
         gate = self._gates.get(loop)
         if gate is None:
             gate = self._gates[loop] = _Gate(current_clock(), self._most, self._policy)
-        if not gate.try_enter():
-            with span("queue", f"slot for {self.name}", model=self.name):
-                await gate.wait()
-        return _Turn(gate)
+        return gate
 
 
 class _Gate:
@@ -102,6 +136,13 @@ class _Gate:
         self._most = most
         self._queue: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> LimitNow:
+        """Return how it stands; the narrower of its bounds is what holds."""
+        limit = self.limit
+        rate_per_s = math.inf if limit is None else limit.rate_per_s
+        at_once = self._most if limit is None else min(self._most, limit.concurrency)
+        return LimitNow(rate_per_s, at_once, self.under_way, len(self._queue))
 
     def try_enter(self) -> bool:
         """Enter if nobody waits and there is room."""

@@ -64,6 +64,11 @@ class PooledModel(Model):
         """Who answers when a request names no model."""
         return self._members[0].model.name
 
+    @property
+    def inside(self) -> tuple[Model, ...]:
+        """The models of all keys."""
+        return tuple(member.model for member in self._members)
+
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from the first key that is not refused."""
         while True:

@@ -63,13 +63,19 @@ class RetryingModel(OuterModel):
 
     A stream is repeated only until its first chunk: what was said cannot be
     taken back. Raises the last error when attempts, patience or the budget of all
-    calls are used up.
+    calls are used up. ``retries`` counts those that were made, ``refused`` those that the
+    budget had nothing left for.
     """
 
     def __init__(self, inner: Model, policy: RetryPolicy | None = None) -> None:
         super().__init__(inner)
         self._policy = policy or RetryPolicy()
         self._budgets: WeakKeyDictionary[Clock, CallBudget] = WeakKeyDictionary()
+        self.retries = self.refused = 0
+
+    def retries_left(self) -> int:
+        """Return how many retries the budget of all calls would give now."""
+        return self._budget().left(current_clock().monotonic())
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece, from the first attempt that gives a piece."""
@@ -117,9 +123,12 @@ class RetryingModel(OuterModel):
         if not error.retryable or failures >= self._policy.attempts:
             raise error
         wait_s = self._policy.wait_s(request, failures, error)
-        is_patient = waited_s + wait_s <= self._policy.budget_s
-        if not is_patient or not self._budget().take(current_clock().monotonic()):
+        if waited_s + wait_s > self._policy.budget_s:
             raise error
+        if not self._budget().take(current_clock().monotonic()):
+            self.refused += 1
+            raise error
+        self.retries += 1
         with span("queue", f"retry of {self.name}", failures=failures, after=error.code):
             await current_clock().sleep(wait_s)
         return wait_s

@@ -76,17 +76,14 @@ class StructuredModel(OuterModel):
     """Checks the answers of ``inner`` to requests with a schema, and has them repaired.
 
     An answer's text is then the JSON alone, its usage that of all calls it took. Since
-    only a whole answer can be checked, a stream of one comes in one piece. ``repairs``
-    counts the further calls, ``repair_usage`` their tokens. An answer that was cut at
-    ``max_tokens`` is not repaired: there is no more room for the next one. Raises
-    ``InvalidOutput`` when the budget of a call is spent.
+    only a whole answer can be checked, a stream of one comes in one piece. An answer that
+    was cut at ``max_tokens`` is not repaired: there is no more room for the next one.
+    Raises ``InvalidOutput`` when the budget of a call is spent. ``traced`` counts repairs.
     """
 
     def __init__(self, inner: Model, repair_tokens: int = REPAIR_TOKENS) -> None:
         super().__init__(inner)
         self._repair_tokens = repair_tokens
-        self.repairs = 0
-        self.repair_usage = Usage()
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Answer piece by piece; in one piece if it has to be checked."""
@@ -111,8 +108,6 @@ class StructuredModel(OuterModel):
 
         parsed = await _checked(self._inner, request, form_of, self._repair_tokens)
         if parsed.repairs:
-            self.repairs += parsed.repairs
-            self.repair_usage += parsed.repair_usage
             spent = parsed.repair_usage
             tokens = {"tokens_in": spent.tokens_in, "tokens_out": spent.tokens_out}
             emit("model.repaired", model=parsed.response.model, repairs=parsed.repairs, **tokens)
@@ -257,4 +252,4 @@ def _repair(request: Request, text: str, problems: str, left: int) -> Request | 
     if room < count_tokens(text) * _SPARE:
         return None
     most = room if request.max_tokens is None else min(room, request.max_tokens)
-    return msgspec.structs.replace(request, messages=messages, max_tokens=most)
+    return msgspec.structs.replace(request, messages=messages, max_tokens=most, is_repair=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hasten.cache.trail import add_cost
 from hasten.clock import current_clock
-from hasten.model.base import OuterModel
+from hasten.model.base import OuterModel, Usage
 from hasten.model.price import PRICES, PriceTable, cost_usd
 from hasten.trace.recorder import span
 
@@ -26,6 +26,7 @@ class TracedModel(OuterModel):
     """Records each call of ``inner`` with the attributes that ``trace/span`` lists for a model.
 
     The text of prompts is recorded only if ``records_prompts`` says so: free text is private.
+    ``repairs`` counts the calls for the form of an answer, ``repair_usage`` their tokens.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class TracedModel(OuterModel):
         super().__init__(inner)
         self._prices = prices
         self._records_prompts = records_prompts
+        self.repairs = 0
+        self.repair_usage = Usage()
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """Pass the stream on, noting when its first piece came.
@@ -52,7 +55,7 @@ class TracedModel(OuterModel):
                         here.set(first_token_s=clock.monotonic() - start_s)
                         is_first = False
                     if chunk.response is not None:
-                        self._note(here, chunk.response)
+                        self._note(here, request, chunk.response)
                         last = chunk
                         break
                     yield chunk
@@ -63,7 +66,7 @@ class TracedModel(OuterModel):
         """Pass the answer on."""
         with self._span(request) as here:
             response = await self._inner.complete(request)
-            self._note(here, response)
+            self._note(here, request, response)
             return response
 
     def _span(self, request: Request) -> OpenSpan:
@@ -74,7 +77,10 @@ class TracedModel(OuterModel):
         title = request.section or request.task or model
         return span("model", title, **{key: word for key, word in known.items() if word})
 
-    def _note(self, here: OpenSpan, response: Response) -> None:
+    def _note(self, here: OpenSpan, request: Request, response: Response) -> None:
+        if request.is_repair:
+            self.repairs += 1
+            self.repair_usage += response.usage
         here.set(simulated=response.simulated)
         note_usage(here, response, self._prices)
 

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from hasten.errors import StoreError
+from hasten.model.figures import chain_figures
 from hasten.serve.gateway.calls import BUCKETS_S
 from hasten.trace.stats import RUN_BUCKETS_S
 
@@ -45,6 +46,7 @@ async def exposition(
     found = [
         answered,
         *_runs(runtime),
+        *_chains(runtime, gateway),
         *_feedback(runtime),
         _alerts(runtime),
         *_cache(runtime.cache),
@@ -161,6 +163,41 @@ def _runs(runtime: Runtime) -> Iterator[Metric]:
     row = (*cost, "kind")
     yield _prompt_tokens("hasten_model_prompt_cache_tokens", row, done.prompt_tokens)
     yield _prompt_usd("hasten_model_prompt_cache_usd", row, done.prompt_usd)
+
+
+def _chains(runtime: Runtime, gateway: Gateway) -> Iterator[Metric]:
+    """Yield what lies between callers and endpoints: of applications and of the gateway."""
+    upstreams = [one.model for one in gateway.upstreams.all if one.model is not None]
+    found, model = chain_figures([*runtime.chains, *upstreams]), ("model",)
+    now = found.limits.items()
+    what = "Second calls beside slow ones, by whether they were heard."
+    yield _counter("hasten_model_hedges", what, ("model", "result"), found.hedges)
+    what = "Calls cancelled because the other of the two was heard."
+    yield _counter("hasten_model_hedges_stopped", what, model, found.stopped)
+    yield _counter("hasten_model_repairs", "Calls for an answer's form.", model, found.repairs)
+    token = ("model", "direction")
+    yield _counter("hasten_model_repair_tokens", "Their tokens.", token, found.repair_tokens)
+    what = "Retries made, and refused by the budget of all calls."
+    yield _counter("hasten_model_retries", what, ("model", "result"), found.retries)
+    what = "Retries that the budget would give now."
+    yield _gauge("hasten_model_retry_budget", what, model, found.retries_left)
+    what = "Calls that waited for the limit."
+    yield _counter("hasten_model_waits", what, model, found.waits)
+    yield _counter("hasten_model_wait_seconds", "How long they waited.", model, found.wait_s)
+    what = "Calls that wait now."
+    yield _gauge("hasten_model_waiting", what, model, {row: one.waiting for row, one in now})
+    what = "Calls a second that the limit lets through; +Inf before the first complaint."
+    rates = {row: one.rate_per_s for row, one in now}
+    yield _gauge("hasten_model_limit_calls_per_second", what, model, rates)
+    what = "Calls at once that the limit lets through."
+    at_once = {row: one.concurrency for row, one in now}
+    yield _gauge("hasten_model_limit_concurrency", what, model, at_once)
+    what = "Calls of limited models under way."
+    yield _gauge("hasten_model_under_way", what, model, {row: one.under_way for row, one in now})
+    yield _counter("hasten_model_batches", "Groups of calls that left.", model, found.groups)
+    yield _counter("hasten_model_batched_calls", "Calls in them.", model, found.grouped)
+    what = "Calls that another model answered."
+    yield _counter("hasten_model_fallbacks", what, ("model", "to"), found.fallbacks)
 
 
 def _feedback(runtime: Runtime) -> Iterator[Metric]:

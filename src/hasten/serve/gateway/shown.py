@@ -9,6 +9,8 @@ gateway's own process answer with it.
 from __future__ import annotations
 
 import asyncio
+import math
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from hasten.model.figures import limit_of
 from hasten.serve.gateway.calls import BUCKETS_S, REMEMBERED, CallResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hasten.caller import Caller
+    from hasten.model.limited import LimitNow
     from hasten.serve.gateway.calls import GatewayCall
     from hasten.serve.gateway.gateway import Gateway
     from hasten.serve.gateway.upstreams import Upstream
@@ -106,8 +110,13 @@ def _of_kind(rows: Any, kind: str) -> float:
 
 
 def _upstream(one: Upstream) -> dict[str, Any]:
-    """Return an upstream's line; ``key`` is the variable that holds its key, never the key."""
+    """Return an upstream's line; ``key`` is the variable that holds its key, never the key.
+
+    ``limit`` is there once a call was translated for it: what goes through untouched is
+    not held back.
+    """
     settings = one.settings
+    limit = None if one.model is None else limit_of(one.model)
     rests_s = max(one.rests_until_s - asyncio.get_running_loop().time(), 0.0)
     return {
         "name": one.name,
@@ -118,4 +127,11 @@ def _upstream(one: Upstream) -> dict[str, Any]:
         "key": settings.api_key_env if one.api_key else "",
         "calls": dict(one.calls),
         "rests_s": rests_s,
+        "limit": None if limit is None else _limit(limit),
     }
+
+
+def _limit(now: LimitNow) -> dict[str, Any]:
+    """Return how a limit stands; what has no bound is ``None``."""
+    told = asdict(now)
+    return {name: None if math.isinf(value) else value for name, value in told.items()}

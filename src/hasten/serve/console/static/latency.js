@@ -71,7 +71,8 @@ export const stateOf = ({ rests_s: restsS }) =>
 export function limitOf(limit) {
   if (!limit) return "as it comes";
   const rate = limit.rate_per_s === null ? "any rate" : `${Number(limit.rate_per_s.toPrecision(3))}/s`;
-  return `${rate}, ${Math.floor(limit.concurrency)} at once, ${limit.under_way} under way`;
+  const most = limit.concurrency === null ? "any number" : Math.floor(limit.concurrency);
+  return `${rate}, ${most} at once, ${limit.under_way} under way`;
 }
 
 /** How to point a client here: `{name, text}`, for the gateway at `origin` and a model it has. */
