@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hasten import virtual
 from hasten.cache.cache import Cache
 from hasten.cache.decide import Fresh
 from hasten.cache.key import mark
 from hasten.cache.policy import CachePolicy, Directives
+from hasten.cache.tiers import Tier
 from hasten.caller import Caller
 from hasten.clock import current_clock
 from hasten.store.memory import MemoryStore
@@ -367,3 +370,23 @@ async def test_a_renewal_reaches_the_other_process() -> None:
         answer = await cache.answer(key_of(policy=policy), compute, policy)
         assert (answer.value, type(answer.decision)) == ("value 2", Fresh)
     assert compute.begun == 2
+
+
+def test_what_breaks_unawaited_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Not when its task is garbage, which may be amid anything; it answers all the same."""
+
+    class BrokenStore(MemoryStore):
+        async def set_many(self, _items: Any) -> None:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        async with Cache([Tier(store=BrokenStore())], memory_residence_s=0) as cache:
+            assert await start(cache, Counted(1.0)) == "value 1"
+            await current_clock().sleep(1)
+            (told,) = [one for one in caplog.records if one.name == "hasten.cache.flight"]
+            assert (told.getMessage(), told.exc_info is None) == ("cache fill broke", False)
+        caplog.clear()
+
+    virtual.run(main())
+    gc.collect()
+    assert not caplog.records

@@ -10,6 +10,7 @@ computed to ``fill``.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from hasten.cache.generation import CacheGenerations
     from hasten.cache.key import Key
     from hasten.cache.look import CacheCall
+
+_log = logging.getLogger(__name__)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -199,8 +202,18 @@ class CacheFlights:
         """Run ``work`` in the background until it ends or the cache is closed."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
         return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        """Tell of what nobody awaits as it breaks, not when its task is garbage.
+
+        Then it could be in the middle of anything: CPython 3.11 answers a traceback that is
+        formatted within ``ast.parse`` by a ``SystemError`` (python/cpython#106905).
+        """
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s broke", task.get_name(), exc_info=error)
 
     async def close(self) -> None:
         """Stop what is under way, but let what was given out already be written."""

@@ -16,7 +16,6 @@ application was uninstalled, is left as it is.
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ HISTORY = Path(__file__).parent / "migrations"
 NEW = Path(__file__).with_name("new.sql")
 
 _NAMED = re.compile(r"^(revision|down_revision)\b[^=\n]*=\s*(.+)$", re.MULTILINE)
+_QUOTED = re.compile(r"""["']([^"']*)["']""")
 
 
 def is_current(found: Iterable[str], branches: Sequence[Path] = ()) -> bool:
@@ -92,7 +92,7 @@ def _heads(folders: Sequence[Path]) -> set[str]:
     """Return the revisions that no other follows; none at all if one cannot be told."""
     try:
         revisions = {name: after for one in folders for name, after in _revisions(one).items()}
-    except (KeyError, ValueError, SyntaxError):  # written in another way: Alembic runs it
+    except (KeyError, ValueError):  # written in another way: Alembic runs it
         return set()
     return set(revisions) - {name for after in revisions.values() for name in after}
 
@@ -102,10 +102,10 @@ def _revisions(folder: Path) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for path in folder.glob("*.py"):
         said = {
-            name: ast.literal_eval(value)
+            name: tuple(_QUOTED.findall(value))
             for name, value in _NAMED.findall(path.read_text(encoding="utf-8"))
         }
         if said:
-            after = said["down_revision"] or ()
-            found[said["revision"]] = (after,) if isinstance(after, str) else tuple(after)
+            (revision,) = said["revision"]
+            found[revision] = said["down_revision"]
     return found

@@ -2,7 +2,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0007');
+INSERT INTO "alembic_version" VALUES('0008');
 CREATE TABLE cache_entries (
 	"key" BLOB NOT NULL, 
 	size INTEGER NOT NULL, 
@@ -200,10 +200,10 @@ CREATE INDEX results_by_kind ON results (kind, app, name, at_s);
 CREATE INDEX cache_entries_by_expiry ON cache_entries (expires_s);
 CREATE INDEX cache_entries_by_owner ON cache_entries (owner);
 CREATE INDEX cache_marks_by_epoch ON cache_marks (epoch);
-CREATE INDEX runs_by_worker ON runs (worker, status);
-CREATE INDEX jobs_by_turn ON jobs (status, priority, due_s, job_id);
 CREATE INDEX jobs_by_due ON jobs (status, due_s);
 CREATE UNIQUE INDEX jobs_by_run ON jobs (run_id);
-CREATE UNIQUE INDEX jobs_by_key ON jobs (tenant, user, "key");
 CREATE INDEX jobs_by_tenant ON jobs (tenant, created_s, job_id);
 CREATE INDEX jobs_by_user ON jobs (tenant, user, created_s, job_id);
+CREATE INDEX jobs_by_turn ON jobs (priority DESC, due_s, job_id) WHERE status = 'queued';
+CREATE UNIQUE INDEX jobs_by_key ON jobs (tenant, user, "key") WHERE key IS NOT NULL;
+CREATE INDEX runs_by_worker ON runs (worker) WHERE status = 'running';
