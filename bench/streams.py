@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from bench.harness import OURS, Case
+from bench.queues.contestants import bare_queue, quantile
 from bench.readers import READERS, late_ms
 from bench.trace import new_recorder
 from hasten.serve.stream.feed import Reading, RunFeed
@@ -43,7 +44,7 @@ EVERY_S = 0.005
 
 def cases() -> list[Case]:
     """Return what is measured."""
-    queue = {"asyncio.Queue": _queue_ms}
+    queue = {"asyncio.Queue": partial(bare_queue().at, 0.5)}
     return [
         Case("live, in the process", "ms, p50", {OURS: _live_ms, **queue}, goal=0.2),
         Case("stored", "ms, p50", {OURS: _stored_ms, **queue}, goal=2.0),
@@ -148,34 +149,9 @@ async def _followed_ms(
     recorder.run.status = "complete"
     await log.close()
     await reading
-    return _percentile(delays_ms, 0.5)
+    return quantile(delays_ms, 0.5)
 
 
 def sent_s(data: bytes) -> float:
     """Return when an event of the benchmark happened."""
     return float(json.loads(data)["reason"])
-
-
-def _queue_ms() -> float:
-    """Return the median delay of an item through a queue."""
-
-    async def main() -> float:
-        queue: asyncio.Queue[float] = asyncio.Queue()
-        delays_ms: list[float] = []
-
-        async def read() -> None:
-            while True:
-                delays_ms.append(-(await queue.get() - perf_counter()) * 1e3)
-
-        reading = asyncio.create_task(read())
-        for _ in range(EVENTS):
-            queue.put_nowait(perf_counter())
-            await asyncio.sleep(EVERY_S)
-        reading.cancel()
-        return _percentile(delays_ms, 0.5)
-
-    return asyncio.run(main())
-
-
-def _percentile(figures: list[float], share: float) -> float:
-    return sorted(figures)[int(len(figures) * share)]

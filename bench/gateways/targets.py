@@ -95,20 +95,28 @@ def running(
 
 @contextmanager
 def hasten(kind: str, provider_port: int) -> Iterator[Started]:
-    """Run our server, whole (``asgi``) or gateway only (``rsgi``), before the provider."""
+    """Run our server, whole (``asgi``) or gateway only (``rsgi``), before the provider.
+
+    A key was made, so it asks everybody for one.
+    """
     port = free_port()
     home = tempfile.mkdtemp(prefix="hasten-bench-")
     alone = ["--gateway-only"] if kind == "rsgi" else []
     name = str(Path(sys.executable).parent / "hasten")
-    command = [name, "serve", *alone, "--port", str(port), "--home", home]
+    command = [name, "serve", *alone, "--port", str(port)]
     env = {
         "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
         "OPENAI_API_KEY": "sk-bench",
         "HASTEN_LOG_LEVEL": "warning",
+        "HASTEN_HOME": home,
     }
     try:
+        create = [name, "keys", "create", "--tenant", "bench", "--user", "bench", "--json"]
+        made = subprocess.run(create, env={**os.environ, **env}, capture_output=True, check=True)  # noqa: S603 - our own command line
+        key = {"authorization": f"Bearer {orjson.loads(made.stdout)['secret']}"}
         with running(command, port, TARGET_CORE, env) as started:
-            started.passed = Way(headers={"hasten-cache-mode": "off"})
+            started.kept = started.streamed = Way(headers=key)
+            started.passed = Way(headers={**key, "hasten-cache-mode": "off"})
             yield started
     finally:
         shutil.rmtree(home, ignore_errors=True)
