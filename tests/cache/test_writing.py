@@ -114,7 +114,7 @@ def test_what_was_invalidated_before_it_was_written_is_taken_back(tmp_path: Path
             await until(lambda: bool(store.given))
             await cache.invalidate(f"use={POLICY.use}", tenants=["acme"])
             store.gate.set()
-            await until(lambda: sum(store.given) == COUNT)
+            await until(lambda: cache.stats.of(POLICY.use, "disk").stored == COUNT)
 
             async def is_empty() -> bool:
                 return (await store.size()).entries == 0
