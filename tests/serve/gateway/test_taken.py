@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hasten.model.base import Usage
+from hasten.model.base import Response, Usage
 from hasten.serve.gateway.routes import CHAT, MESSAGES, RESPONSES, Route, read_question
-from hasten.serve.gateway.taken import WholeEvents, taken_plain, taken_stream
+from hasten.serve.gateway.taken import StreamTaken, WholeEvents, taken_plain
 
 CHAT_USAGE = {
     "prompt_tokens": 20,
@@ -61,6 +64,13 @@ def _question(route: Route) -> object:
     return read_question(route, b'{"model":"m","stream":true}')
 
 
+def _taken(route: Route, pieces: list[bytes], *, is_stored: bool) -> tuple[Any, Response | None]:
+    taken = StreamTaken(_question(route), is_stored=is_stored)
+    for piece in pieces:
+        taken.add(piece)
+    return taken.end(0.0)
+
+
 @pytest.mark.parametrize(("route", "events", "usage"), STREAMS)
 def test_a_stream_kept_out_of_the_cache_is_counted_from_what_it_says(
     route: Route, events: list[object], usage: Usage
@@ -68,7 +78,7 @@ def test_a_stream_kept_out_of_the_cache_is_counted_from_what_it_says(
     """The tokens are the provider's own, those from its prompt cache apart; nothing is stored."""
     whole = _stream(events)
     pieces = [whole[:30], whole[30:]]
-    stored, response = taken_stream(_question(route), pieces, 0.0, is_stored=False)
+    stored, response = _taken(route, pieces, is_stored=False)
     assert response is not None
     assert (response.model, response.usage) == ("m-1", usage)
     assert not stored.is_whole
@@ -95,9 +105,43 @@ def test_a_stream_that_says_nothing_of_tokens_is_estimated() -> None:
     """A budget is held although an upstream leaves the usage out."""
     events = [{"choices": [{"index": 0, "delta": {"content": "a b c"}, "finish_reason": "stop"}]}]
     whole = _stream(events) + b"data: [DONE]\n\n"
-    _, response = taken_stream(_question(CHAT), [whole], 0.0, is_stored=False)
+    _, response = _taken(CHAT, [whole], is_stored=False)
     assert response is not None
     assert response.usage.tokens_out > 0
+
+
+@given(st.data())
+def test_a_stream_is_stored_the_same_however_its_bytes_arrive(data: st.DataObject) -> None:
+    """What is stored is what the events add up to, also when characters are cut in two."""
+    events = [
+        {"model": "m-1", "choices": [{"index": 0, "delta": {"content": text}}]} for text in "té☕"
+    ]
+    ending = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": CHAT_USAGE}
+    whole = _stream([*events, ending]) + b"data: [DONE]\n\n"
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    places = [0, *cuts, len(whole)]
+    pieces = [whole[a:b] for a, b in itertools.pairwise(places)]
+    stored, response = _taken(CHAT, pieces, is_stored=True)
+    assert stored.is_whole
+    assert "té☕".encode() in stored.tail
+    assert response is not None
+    assert response.usage == Usage(20, 3, 8)
+
+
+@pytest.mark.parametrize("cut", [b"data: [DO", b"data: {", b"", b"\xff\n\n"])
+def test_half_a_stream_is_not_stored(cut: bytes) -> None:
+    """Only an answer that said it was over is given again."""
+    events = [{"choices": [{"index": 0, "delta": {"content": "x"}, "finish_reason": "stop"}]}]
+    stored, _ = _taken(CHAT, [_stream(events) + cut], is_stored=True)
+    assert not stored.is_whole
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_stream_too_long_is_let_pass_unread(is_stored: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Memory holds no endless stream."""
+    pieces = [b"data: {}\n\n" * 100_000] * 10
+    stored, response = _taken(CHAT, pieces, is_stored=is_stored)
+    assert (stored.is_whole, response) == (False, None)
 
 
 @given(st.lists(st.sampled_from([b"data: a\n\n", b"data: bb\n\n", b"data: ccc\n\n"])), st.data())

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from hasten.errors import ModelUnavailable
+from hasten.errors import HastenError, ModelUnavailable
 from hasten.model.base import Chunk, Request, Usage
 from hasten.model.sse import EventReader
 from hasten.model.wire_format import frame
 from hasten.serve.gateway.routes import CHAT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hasten.model.base import Response
     from hasten.model.wire_format import Asked, Head
     from hasten.serve.gateway.routes import Route
@@ -145,19 +143,39 @@ def whole_response(route: Route, body: bytes, model: str) -> Response:
     return found
 
 
-def streamed_response(route: Route, pieces: Sequence[bytes], model: str) -> Response:
-    """Return what a stream's bytes add up to. Raises ``ModelError`` if they are no whole answer."""
-    reading, events = route.wire.Reading(_NOTHING, model=model), EventReader()
-    try:
-        told = events.feed(b"".join(pieces))
-        for data in told:
-            if data != DONE:
-                reading.take(data)
-    except ValueError as error:
-        message = f"{model} sent something that is no event stream: {error}"
-        raise ModelUnavailable(message, model=model) from error
-    if not (DONE in told if route is CHAT else reading.is_done):
-        message = f"{model} ended its stream before it had finished its answer"
-        raise ModelUnavailable(message, model=model)
-    found: Response = reading.response()
-    return found
+class StreamRead:
+    """A stream read as it passes, so that a long one's end costs no more than its middle."""
+
+    def __init__(self, route: Route, model: str) -> None:
+        self._is_chat = route is CHAT
+        self._model = model
+        self._reading = route.wire.Reading(_NOTHING, model=model)
+        self._events = EventReader()
+        self._error: Exception | None = None
+        self._is_done = False
+
+    def add(self, piece: bytes) -> None:
+        """Read a piece; what is wrong with it is told at the end."""
+        if self._error is not None:
+            return
+        try:
+            for data in self._events.feed(piece):
+                if data == DONE:
+                    self._is_done = True
+                else:
+                    self._reading.take(data)
+        except (HastenError, ValueError) as error:
+            self._error = error
+
+    def response(self) -> Response:
+        """Return what it adds up to. Raises ``ModelError`` if that is no whole answer."""
+        if isinstance(self._error, ValueError):
+            message = f"{self._model} sent something that is no event stream: {self._error}"
+            raise ModelUnavailable(message, model=self._model) from self._error
+        if self._error is not None:
+            raise self._error
+        if not (self._is_done if self._is_chat else self._reading.is_done):
+            message = f"{self._model} ended its stream before it had finished its answer"
+            raise ModelUnavailable(message, model=self._model)
+        found: Response = self._reading.response()
+        return found

@@ -32,7 +32,7 @@ from hasten.serve.gateway.answer import (
 from hasten.serve.gateway.calls import new_run
 from hasten.serve.gateway.refusal import Lines, Told
 from hasten.serve.gateway.routes import CHAT, COUNT, EMBEDDINGS
-from hasten.serve.gateway.taken import WholeEvents, answer_out, taken_plain, taken_stream
+from hasten.serve.gateway.taken import StreamTaken, WholeEvents, answer_out, taken_plain
 from hasten.serve.gateway.upstreams import is_failing, no_upstream
 from hasten.trace.recorder import Recorder, describe, enter_run, span
 
@@ -53,9 +53,6 @@ if TYPE_CHECKING:
 JSON = ("content-type", "application/json")
 EVENTS = ("content-type", "text/event-stream; charset=utf-8")
 STREAM_HEADERS: Lines = [EVENTS, ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
-
-MOST_READ_BYTES = 8 * 1024 * 1024
-"""A stream longer than this is passed on, but neither stored nor read for its usage."""
 
 _DROPPED = frozenset(
     {
@@ -236,26 +233,22 @@ class Relay:
                         Told(reply.status, headers, await reply.read()), model=question.model
                     )
                 yield StreamHead(headers)
-                read: list[bytes] = []
-                read_bytes = 0
+                taken = StreamTaken(question, is_stored=not errand.is_kept_out)
                 events = WholeEvents() if question.route is CHAT else None
-                while piece := await reply.piece():
-                    if not read:
-                        here.set(first_token_s=clock.monotonic() - began_s)
-                    read_bytes += len(piece)
-                    if read_bytes <= MOST_READ_BYTES:
-                        read.append(piece)
+                piece = await reply.piece()
+                here.set(first_token_s=clock.monotonic() - began_s)
+                while piece:
                     told = piece if events is None else events.add(piece)
                     if told:
                         yield told
+                    taken.add(piece)
+                    piece = await reply.piece()
                 if events is not None and events.rest:
                     yield events.rest
             finally:
                 reply.close()
-            if read_bytes <= MOST_READ_BYTES:
-                is_stored, now_s = not errand.is_kept_out, clock.now()
-                errand.stored, response = taken_stream(question, read, now_s, is_stored=is_stored)
-                self._note(here, response)
+            errand.stored, response = taken.end(clock.now())
+            self._note(here, response)
 
     def _note(self, here: OpenSpan, response: Response | None) -> None:
         if response is not None:

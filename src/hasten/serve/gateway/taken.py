@@ -17,9 +17,9 @@ from hasten.model.base import Response, Usage
 from hasten.model.wire_format import given
 from hasten.serve.gateway.answer import (
     StoredAnswer,
+    StreamRead,
     new_answer_id,
     stored_answer,
-    streamed_response,
     whole_response,
 )
 from hasten.serve.gateway.routes import RESPONSES
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hasten.serve.gateway.routes import Question
+
+MOST_READ_BYTES = 8 * 1024 * 1024
+"""A stream longer than this is passed on, but neither stored nor read for its usage."""
 
 MOST_HELD_BYTES = 64 * 1024
 _END = b"\n\n"
@@ -160,25 +163,48 @@ def taken_plain(
     return stored_answer(route, told, response, is_kept=question.is_kept), response
 
 
-def taken_stream(
-    question: Question, read: Sequence[bytes], now_s: float, *, is_stored: bool
-) -> tuple[StoredAnswer, Response | None]:
-    """Return what to store of a stream that has ended, and what it says, if it is an answer.
+class StreamTaken:
+    """A stream as it passes: what it took, and what to store of it unless it is kept out."""
 
-    One that does not say what it took is read whole, which tells about how much that was.
-    """
-    if not is_stored:
-        lines = b"".join(read).splitlines()
-        data = [line[5:] for line in lines if b'"usage"' in line and line.startswith(b"data:")]
-        response = counted(data, question.model)
-        if response is not None:
-            return _unstored(response), response
-    try:
-        response = streamed_response(question.route, read, question.model)
-        told = answer_out(question, response, question.asked.request, now_s)
-    except HastenError:
-        return _unstored(None), None
-    return stored_answer(question.route, told, response, is_kept=question.is_kept), response
+    def __init__(self, question: Question, *, is_stored: bool) -> None:
+        self._question = question
+        self._reading = StreamRead(question.route, question.model) if is_stored else None
+        self._held: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece."""
+        self._bytes += len(piece)
+        if self._bytes > MOST_READ_BYTES:
+            self._held.clear()
+        elif self._reading is not None:
+            self._reading.add(piece)
+        else:
+            self._held.append(piece)
+
+    def end(self, now_s: float) -> tuple[StoredAnswer, Response | None]:
+        """Return what to store, and what it says, if it is an answer.
+
+        One that does not say what it took is read whole, which tells about how much that was.
+        """
+        question, reading = self._question, self._reading
+        if self._bytes > MOST_READ_BYTES:
+            return _unstored(None), None
+        if reading is None:
+            lines = b"".join(self._held).splitlines()
+            data = [line[5:] for line in lines if b'"usage"' in line and line.startswith(b"data:")]
+            response = counted(data, question.model)
+            if response is not None:
+                return _unstored(response), response
+            reading = StreamRead(question.route, question.model)
+            for piece in self._held:
+                reading.add(piece)
+        try:
+            response = reading.response()
+            told = answer_out(question, response, question.asked.request, now_s)
+        except HastenError:
+            return _unstored(None), None
+        return stored_answer(question.route, told, response, is_kept=question.is_kept), response
 
 
 def _unstored(response: Response | None) -> StoredAnswer:
