@@ -48,7 +48,8 @@ class UpstreamSettings(BaseModel):
     ``models`` are names or patterns of them; without any it is asked for what no
     other upstream names. ``api_key_env`` is the variable its key is in. Of several that
     have a model, each gets a share of the calls by its ``weight``. The seconds bound a
-    connection, the silence between two reads, and a whole call.
+    connection, the silence between two reads, and a whole call. Embeddings asked for
+    within ``embed_window_s`` go out in one request; by default each goes untouched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +63,7 @@ class UpstreamSettings(BaseModel):
     connect_s: float = Field(default=10.0, gt=0)
     read_s: float = Field(default=300.0, gt=0)
     total_s: float = Field(default=900.0, gt=0)
+    embed_window_s: float = Field(default=0.0, ge=0, le=1)
 
 
 class PriceSettings(BaseModel):

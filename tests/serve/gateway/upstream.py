@@ -160,8 +160,12 @@ def plain(path: str, body: Any, number: int) -> dict[str, Any]:
         end = {"stop_reason": "end_turn", "stop_sequence": None, "usage": usage}
         return {**head, "model": body["model"], "content": content, **end}
     if path.endswith("/embeddings"):
-        data = [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}]
-        usage = {"prompt_tokens": 2, "total_tokens": 2}
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        data = [
+            {"object": "embedding", "index": place, "embedding": [0.5, len(text) / 4]}
+            for place, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": 2 * len(texts), "total_tokens": 2 * len(texts)}
         return {"object": "list", "data": data, "model": body["model"], "usage": usage}
     part = {"type": "output_text", "text": text, "annotations": []}
     item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}

@@ -18,10 +18,8 @@ import orjson
 from hasten.caller import set_caller
 from hasten.clock import current_clock
 from hasten.errors import ModelError, ModelTimeout
-from hasten.model import embed_wire
 from hasten.model.base import Response, count_tokens
 from hasten.model.openai_errors import retry_after_s
-from hasten.model.simulated_embed import SimulatedEmbedding
 from hasten.model.traced import note_usage
 from hasten.model.wire_format import simulated_name
 from hasten.serve.gateway.answer import (
@@ -30,6 +28,7 @@ from hasten.serve.gateway.answer import (
     stored_answer,
 )
 from hasten.serve.gateway.calls import new_run
+from hasten.serve.gateway.embedding import embed
 from hasten.serve.gateway.refusal import Lines, Told
 from hasten.serve.gateway.routes import CHAT, COUNT, EMBEDDINGS
 from hasten.serve.gateway.taken import StreamTaken, WholeEvents, answer_out, taken_plain
@@ -136,7 +135,9 @@ class Relay:
         """Return the whole answer. Raises ``Relayed``, ``ModelError`` and ``InvalidInput``."""
         with self._run(errand):
             who = self.who(errand.question)
-            if who[0].protocol == errand.question.route.protocol:
+            if _wants_together(errand, who[0]):
+                stored = await self._embedded(errand, who)
+            elif who[0].protocol == errand.question.route.protocol:
                 stored = await self._passed(errand, who)
             else:
                 stored = await self._chained(errand, who[0])
@@ -254,15 +255,17 @@ class Relay:
         if response is not None:
             note_usage(here, response, self._prices)
 
+    async def _embedded(self, errand: Errand, who: Sequence[Upstream]) -> StoredAnswer:
+        question = errand.question
+        with span("model", question.model, model=question.model) as here:
+            found, told = await embed(who, orjson.dumps(question.body))
+            self._note(here, Response(text="", model=found.model, usage=found.usage))
+        errand.told = Told(_OK, [JSON], orjson.dumps(told))
+        return StoredAnswer(tail=errand.told.body[1:], has_new_id=False)
+
     async def _chained(self, errand: Errand, upstream: Upstream) -> StoredAnswer:
         question = errand.question
         route, now_s = question.route, current_clock().now()
-        if route is EMBEDDINGS:
-            wanted, encoding = embed_wire.read_request(orjson.dumps(question.body))
-            vectors = await SimulatedEmbedding().embed(wanted)
-            told = embed_wire.answer_out(vectors, encoding=encoding)
-            errand.told = Told(_OK, [JSON], orjson.dumps(told))
-            return StoredAnswer(tail=errand.told.body[1:], has_new_id=False)
         body = orjson.dumps(question.body)
         if route is COUNT:
             asked = route.wire.read_request(body, is_count=True)
@@ -301,6 +304,17 @@ class Relay:
             if response is not None:
                 told = answer_out(question, response, asked.request, now_s)
                 errand.stored = stored_answer(route, told, response, is_kept=False)
+
+
+def _wants_together(errand: Errand, upstream: Upstream) -> bool:
+    """Whether an errand is for embeddings that need not go through as they are.
+
+    One with headers that may change the answer goes by itself.
+    """
+    if errand.question.route is not EMBEDDINGS:
+        return False
+    is_batched = bool(upstream.settings.embed_window_s) and not errand.terms.keyed
+    return is_batched or upstream.protocol == "simulated"
 
 
 def passed_headers(reply: ForwardReply) -> Lines:

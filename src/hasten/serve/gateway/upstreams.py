@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hasten.model.base import Model
+    from hasten.model.embed import EmbeddingModel
     from hasten.settings import Settings
 
 Protocol = Literal["openai", "anthropic", "gemini", "simulated"]
@@ -38,7 +39,8 @@ _FAILING = frozenset({408, 429, 500, 502, 503, 504, 529})
 class Upstream:
     """One upstream. ``debt`` is what it was given of late, by weight; the least indebted is next.
 
-    ``model`` answers for it where its protocol is not the caller's; it is made at first use.
+    ``model`` answers for it where its protocol is not the caller's, ``embedding`` where
+    embeddings do not go through untouched; each is made at first use.
     ``listed`` is what it last said of its models.
     """
 
@@ -48,6 +50,7 @@ class Upstream:
     debt: float = 0.0
     calls: dict[str, int] = field(default_factory=dict)
     model: Model | None = None
+    embedding: EmbeddingModel | None = None
     listed: list[dict[str, Any]] = field(default_factory=list)
     listed_until_s: float = 0.0
     _forwarder: Forwarder | None = None
@@ -108,8 +111,9 @@ class Upstream:
         """Give its connections back."""
         if self._forwarder is not None:
             self._forwarder.close()
-        if self.model is not None:
-            await self.model.close()
+        for asked in (self.model, self.embedding):
+            if asked is not None:
+                await asked.close()
 
 
 def no_upstream(model: str) -> NotFound:
