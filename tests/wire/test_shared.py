@@ -87,7 +87,7 @@ def test_an_invalidation_reaches_the_other_server(
     """By PostgreSQL's message alone; when that is lost, by the look that is due each second."""
     assert ledger.SYNC_EVERY_S <= 1.0
     if news == "lost":
-        monkeypatch.setattr("hasten.store.sql.cache_table.notify", lambda *_: None)
+        monkeypatch.setattr("hasten.store.sql.words.PostgresWords.notify", lambda *_: None)
         monkeypatch.setattr(ledger, "SYNC_EVERY_S", 0.1)
     else:
         monkeypatch.setattr(ledger, "SYNC_EVERY_S", 1e6)

@@ -20,9 +20,11 @@ from hasten.errors import CodecError, RunLost, StoreError, StoreUnavailable
 from hasten.graph.attempt import Settled
 from hasten.jobs.job import JobStatus
 from hasten.jobs.table import hold, settle
-from hasten.store.sql.batch import Row, upsert
+from hasten.store.sql.batch import upsert
+from hasten.store.sql.run_table import RunRows
 from hasten.store.sql.schema import job_steps
-from hasten.store.sql.sink import RunRows, SqlSink
+from hasten.store.sql.sink import SqlSink
+from hasten.store.sql.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from hasten.graph.step import Step
     from hasten.jobs.job import JobRecord
     from hasten.store.sql import SqlStore
+    from hasten.store.sql.words import Row
     from hasten.trace.event import RunEvent, RunRecord
     from hasten.trace.span import Span
 
@@ -81,7 +84,8 @@ class JobSink(SqlSink):
         """Keep the run's line, with events and spans; when all is settled, the spans alone."""
         self._run = run
         if self.ending is not None:
-            await self._until_kept(RunRows.of([], (), {run.run_id: spans_}).keep)
+            rows = RunRows.of([], (), {run.run_id: spans_})
+            await self._until_kept(lambda connection: rows.keep(words_of(connection)))
         else:
             await self._keep(RunRows.of([run], events_, {run.run_id: spans_}), events_)
 
@@ -95,7 +99,7 @@ class JobSink(SqlSink):
         end, now_s = _End.of(events_), self._clock.now()
 
         def work(connection: Connection) -> None:
-            rows.keep(connection)
+            rows.keep(words_of(connection))
             if end is not None:
                 due_s = None if end.again_s is None else now_s + end.again_s
                 settle(connection, self._job, end.status, end.error, due_s, now_s)

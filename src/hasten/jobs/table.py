@@ -37,10 +37,10 @@ from hasten.jobs.statements import (
     SETTLE_OVER,
     now_of,
 )
-from hasten.store.sql.base import notify
 from hasten.store.sql.batch import insert_one
 from hasten.store.sql.schema import job_steps, jobs, runs
 from hasten.store.sql.sink import end_run
+from hasten.store.sql.words import words_of
 from hasten.trace.event import RunRecord
 from hasten.trace.recorder import INTERRUPTED
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hasten.jobs.job import JobFilter, JobStatus
-    from hasten.store.sql.batch import Row
+    from hasten.store.sql.words import Row
 
 _TAKE_LOCK = 0x6A6F6273
 """The advisory lock of whoever takes jobs, the word ``jobs``: limits count over all workers."""
@@ -90,7 +90,7 @@ def submit_once(connection: Connection, job: JobRecord, run: RunRecord) -> JobRe
     if not insert_one(connection, jobs, row, ("tenant", "user", "key"), jobs.c.key.is_not(None)):
         return _of_key(connection, job)
     connection.execute(insert(runs), msgspec.structs.asdict(run))
-    notify(connection, CHANNEL, NEWS)
+    words_of(connection).notify(CHANNEL, NEWS)
     return job
 
 
@@ -234,7 +234,7 @@ def release(connection: Connection, worker: str) -> int:
     own = (jobs.c.worker == worker) & RUNNING
     count = connection.execute(update(jobs).where(own).values(given)).rowcount
     if count:
-        notify(connection, CHANNEL, NEWS)
+        words_of(connection).notify(CHANNEL, NEWS)
     return count
 
 
@@ -263,7 +263,7 @@ def _interrupt(connection: Connection, which: ColumnElement[bool], now_s: float)
             end_run(connection, job.run_id, "failed", INTERRUPTED, now_s)
         connection.execute(update(jobs).where(jobs.c.job_id == job.job_id).values(changed))
     if found:
-        notify(connection, CHANNEL, NEWS)
+        words_of(connection).notify(CHANNEL, NEWS)
     return len(found)
 
 
@@ -277,7 +277,7 @@ def cancel(connection: Connection, job_id: str, now_s: float) -> JobRecord:
     connection.execute(update(jobs).where(jobs.c.job_id == job_id).values(changed))
     end_run(connection, job.run_id, "cancelled", error, now_s)
     _forget_steps(connection, [job_id])
-    notify(connection, CHANNEL, LOST)
+    words_of(connection).notify(CHANNEL, LOST)
     return msgspec.structs.replace(job, **changed)
 
 
@@ -308,7 +308,7 @@ def retry(connection: Connection, job_id: str, run_id: str, now_s: float) -> Job
         kept = {name: old[name] for name in names}
         run = RunRecord(run_id=run_id, started_s=now_s, status="queued", **kept)
         connection.execute(insert(runs), msgspec.structs.asdict(run))
-    notify(connection, CHANNEL, NEWS)
+    words_of(connection).notify(CHANNEL, NEWS)
     return msgspec.structs.replace(job, **changed)
 
 

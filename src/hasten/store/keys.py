@@ -18,18 +18,14 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, select, update
-
 from hasten.caller import Caller
 from hasten.clock import Clock
 from hasten.errors import NotFound, StoreError
-from hasten.store.sql.batch import fetch, insert_new, upsert
-from hasten.store.sql.schema import key_spend, keys
+from hasten.store.sql.words import Row, RowForm
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
-
     from hasten.store.sql.base import SqlStore
+    from hasten.store.sql.words import SqlWords
 
 REMEMBER_S = 3.0
 """What was found is believed so long; a key revoked elsewhere works no longer than that."""
@@ -37,6 +33,25 @@ REMEMBER_S = 3.0
 REMEMBER_SECRETS = 10_000
 """At most so many secrets are remembered, so that guessing cannot fill the memory."""
 
+KEYS = RowForm(
+    "keys",
+    (
+        *("key_id", "digest", "tenant", "user", "role", "label", "created_s", "revoked_s"),
+        *("models", "rate_per_min", "budget_usd", "cache_scope"),
+    ),
+    ("key_id",),
+    json=frozenset({"models"}),
+)
+SPEND = RowForm(
+    "key_spend",
+    ("key_id", "month", "process", "cost_usd"),
+    ("key_id", "month", "process"),
+)
+
+_WITH_SPENT = (
+    "SELECT keys.*, (SELECT coalesce(sum(cost_usd), 0.0) FROM key_spend"
+    " WHERE key_spend.key_id = keys.key_id AND month = :month) AS spent_usd FROM keys"
+)
 
 CacheScope = Literal["tenant", "user"]
 """Who shares the answers that a key is given, at most."""
@@ -111,7 +126,7 @@ class KeyStore:
             "budget_usd": limits.budget_usd,
             "cache_scope": limits.cache_scope,
         }
-        await self._store.write(partial(insert_new, table=keys, rows=[row]))
+        await self._store.write_words(lambda on: on.insert_new(KEYS, [row]))
         self._has_any = True
         return key_id, secret
 
@@ -131,8 +146,7 @@ class KeyStore:
         remembered = self._found.get(digest)
         if remembered is not None and now_s - remembered[0] < REMEMBER_S:
             return remembered[1]
-        query = self._with_spent().where(keys.c.digest == digest, keys.c.revoked_s.is_(None))
-        rows = await self._store.read(partial(fetch, query=query))
+        rows = await self._read("WHERE digest = :digest AND revoked_s IS NULL", digest=digest)
         found = None
         if rows and hmac.compare_digest(rows[0]["digest"], digest):
             found = _record(rows[0])
@@ -143,8 +157,7 @@ class KeyStore:
 
     async def all(self) -> list[KeyRecord]:
         """Return every key that was made, the revoked ones too, oldest first."""
-        query = self._with_spent().order_by(keys.c.created_s, keys.c.key_id)
-        return [_record(row) for row in await self._store.read(partial(fetch, query=query))]
+        return [_record(row) for row in await self._read("ORDER BY created_s, key_id")]
 
     @property
     def lets_everybody_in(self) -> bool:
@@ -159,9 +172,7 @@ class KeyStore:
         if self._has_any:
             return True
         try:
-            self._has_any = bool(
-                await self._store.read(partial(fetch, query=select(keys).limit(1)))
-            )
+            self._has_any = await self._store.read_words(_has_any)
         except StoreError:
             if self._has_any is None:
                 raise
@@ -187,7 +198,7 @@ class KeyStore:
             {"key_id": key_id, "month": month, "process": self._process, "cost_usd": usd}
             for (key_id, month), usd in totals.items()
         ]
-        await self._store.write(partial(upsert, table=key_spend, rows=rows))
+        await self._store.write_words(lambda on: on.upsert(SPEND, rows))
         self._spent |= totals
         for own, usd in unsaved.items():
             self._unsaved[own] -= usd
@@ -199,10 +210,11 @@ class KeyStore:
     def _month(self) -> str:
         return datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m")
 
-    def _with_spent(self) -> Select[Any]:
-        mine = (key_spend.c.key_id == keys.c.key_id) & (key_spend.c.month == self._month())
-        spent = select(func.coalesce(func.sum(key_spend.c.cost_usd), 0.0)).where(mine)
-        return select(keys, spent.scalar_subquery().label("spent_usd"))
+    async def _read(self, which: str, **values: Any) -> list[Row]:
+        """Return the rows of keys, with what each has spent this month."""
+        query, month = f"{_WITH_SPENT} {which}", self._month()
+        lines = await self._store.read_words(lambda on: on.rows(query, month=month, **values))
+        return list(map(KEYS.row, lines))
 
     async def revoke(self, key_id: str) -> None:
         """End a key: here at once, in other processes within ``REMEMBER_S``.
@@ -210,7 +222,7 @@ class KeyStore:
         Raises ``NotFound`` for an id nobody has. Revoking again changes nothing.
         """
         work = partial(_revoke, key_id=key_id, now_s=self._clock.now())
-        is_known = await self._store.write(work)
+        is_known = await self._store.write_words(work)
         self._found.clear()
         if not is_known:
             message = f"no key {key_id!r}; `hasten keys list` shows them"
@@ -239,9 +251,12 @@ def _record(row: dict[str, Any]) -> KeyRecord:
     )
 
 
-def _revoke(connection: Connection, key_id: str, now_s: float) -> bool:
-    is_this = keys.c.key_id == key_id
-    known = connection.execute(select(keys.c.key_id).where(is_this)).first()
-    live = is_this & keys.c.revoked_s.is_(None)
-    connection.execute(update(keys).where(live).values(revoked_s=now_s))
-    return known is not None
+def _has_any(on: SqlWords) -> bool:
+    return on.value("SELECT 1 AS one FROM keys LIMIT 1") is not None
+
+
+def _revoke(on: SqlWords, key_id: str, now_s: float) -> bool:
+    end = "UPDATE keys SET revoked_s = :now_s WHERE key_id = :key_id AND revoked_s IS NULL"
+    if on.change(end, key_id=key_id, now_s=now_s):
+        return True
+    return on.value("SELECT 1 AS one FROM keys WHERE key_id = :key_id", key_id=key_id) is not None

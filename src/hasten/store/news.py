@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Literal
 from hasten.clock import Clock
 from hasten.errors import StoreError
 from hasten.store.redis_client import RedisLimit, RedisPolicy, connect, disconnect
-from hasten.store.sql.base import notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from sqlalchemy import Connection
-
     from hasten.store.peers import Peers
     from hasten.store.sql.base import SqlStore
+    from hasten.store.sql.words import SqlWords
 
 _log = logging.getLogger(__name__)
 
@@ -144,11 +142,11 @@ class RunNews:
         return RedisLimit(asyncio.timeout(RedisPolicy().call_s))
 
     async def _send_through_postgres(self, lines: list[str]) -> None:
-        def say(connection: Connection) -> None:
+        def say(on: SqlWords) -> None:
             for line in lines:
-                notify(connection, CHANNEL, line)
+                on.notify(CHANNEL, line)
 
-        await self._sql.write(say)
+        await self._sql.write_words(say)
 
     async def _listen_to_postgres(self) -> None:
         await self._sql.listen(CHANNEL, self._take)

@@ -14,11 +14,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import select, text
+from sqlalchemy import Boolean, select, text
 
+from hasten.store.keys import KEYS, SPEND
 from hasten.store.sql import SqlStore, open_sql
+from hasten.store.sql.cache_table import ENTRIES, MARKS
 from hasten.store.sql.migrate import HISTORY, NEW, is_current
-from hasten.store.sql.schema import events, metadata, runs, spans
+from hasten.store.sql.run_table import EVENTS, RUNS, SPANS
+from hasten.store.sql.schema import JsonText, events, metadata, runs, spans
 from hasten.store.sql.sink import SqlSink, _listing
 from hasten.testing.sink_contract import run_record
 from hasten.trace.event import RunEvent, RunRecord
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
     import msgspec
     from sqlalchemy import Connection
+
+    from hasten.store.sql.words import RowForm
 
 NEW_SCHEMA = Path(__file__).parents[3] / "scripts/new_schema.py"
 
@@ -149,6 +154,18 @@ def test_the_history_has_one_line() -> None:
     script = ScriptDirectory(HISTORY, version_locations=[HISTORY])
     (head,) = script.get_heads()
     assert script.get_revision(head).branch_labels == {"hasten"}
+
+
+@pytest.mark.parametrize(
+    "form", [RUNS, EVENTS, SPANS, KEYS, SPEND, ENTRIES, MARKS], ids=lambda form: form.table
+)
+def test_a_form_is_its_table(form: RowForm) -> None:
+    """What is put in words knows the columns, the key, and what is JSON or yes and no."""
+    table = metadata.tables[form.table]
+    assert set(form.columns) == set(table.columns.keys())
+    assert form.key == tuple(table.primary_key.columns.keys())
+    assert form.json == {one.name for one in table.columns if isinstance(one.type, JsonText)}
+    assert form.flags == {one.name for one in table.columns if isinstance(one.type, Boolean)}
 
 
 @pytest.mark.parametrize(

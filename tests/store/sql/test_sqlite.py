@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, open_sql
-from hasten.store.sql.sqlite_thread import raw_connection
+from hasten.store.sql.words import SqliteWords, SqlWords
 from hasten.testing.sink_contract import run_events, run_record
 from hasten.trace.log import RunFilter
 
@@ -60,17 +60,23 @@ def numbers(path: Path, run_id: str) -> list[int]:
         return [row[0] for row in found]
 
 
+def raw(on: SqlWords) -> sqlite3.Connection:
+    """Return the driver's connection."""
+    assert isinstance(on, SqliteWords)
+    return on.raw
+
+
 def test_the_event_loop_never_touches_the_database(tmp_path: Path) -> None:
     """Reads and writes run on the store's own thread, and SQLite refuses every other one."""
 
     async def main(store: SqlStore, _sink: SqlSink) -> None:
-        raws = [await store.read(raw_connection), await store.write(raw_connection)]
+        raws = [await store.read_words(raw), await store.write_words(raw)]
         threads = {await store.read(current_thread), await store.write(current_thread)}
         assert len(threads) == 1
         assert threads.isdisjoint({threading.current_thread()})
-        for raw in raws:
+        for one in raws:
             with pytest.raises(sqlite3.ProgrammingError, match="same thread"):
-                raw.execute("SELECT 1")
+                one.execute("SELECT 1")
 
     with_sink(tmp_path / "runs.db", main)
 
@@ -104,9 +110,7 @@ def test_ten_thousand_events_take_few_commits(tmp_path: Path) -> None:
             await sink.append(run_events(run_id, range(first, first + 10), text="x" * 100))
 
     async def main(store: SqlStore, sink: SqlSink) -> None:
-        await store.read(
-            lambda connection: raw_connection(connection).set_trace_callback(said.append)
-        )
+        await store.read_words(lambda on: raw(on).set_trace_callback(said.append))
         await asyncio.gather(*(write(sink, f"r{number}") for number in range(100)))
 
     path = tmp_path / "runs.db"
@@ -165,15 +169,11 @@ def test_a_full_disk_is_said_and_passes(tmp_path: Path) -> None:
 
     async def main(store: SqlStore, sink: SqlSink) -> None:
         await sink.append(run_events("r1", [1]))
-        await store.read(
-            lambda connection: raw_connection(connection).execute(limit.format(40)).fetchall()
-        )
+        await store.read_words(lambda on: on.value(limit.format(40)))
         with pytest.raises(StoreUnavailable, match="full"):
             await sink.append(run_events("r1", range(2, 50), text="x" * 100_000))
         await sink.append(run_events("r1", [2]))
-        await store.read(
-            lambda connection: raw_connection(connection).execute(limit.format(10**6)).fetchall()
-        )
+        await store.read_words(lambda on: on.value(limit.format(10**6)))
         await sink.append(run_events("r1", [3], text="x" * 1_000_000))
 
     with_sink(path, main, SqlPolicy(rest_s=0.0))

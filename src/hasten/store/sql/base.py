@@ -4,7 +4,7 @@ Owns ``SqlStore``, the interface ``sink``, ``cache_table``, ``store/keys`` and l
 work through, and the one place where a driver's errors become ours. Leaves reaching
 the database to ``sqlite`` and ``postgres``, and choosing between them to ``open``.
 
-Work is a plain function of a SQLAlchemy ``Connection``. It runs in one
+Work is a plain function of ``SqlWords``, or of a SQLAlchemy ``Connection``. It runs in one
 transaction, in a worker thread (SQLite) or on the event loop (PostgreSQL), so
 it must only use that connection, and since an unavailable store leaves open
 whether a write went through, it must be harmless to repeat.
@@ -13,12 +13,11 @@ whether a write went through, it must be harmless to repeat.
 from __future__ import annotations
 
 import asyncio
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-
-from sqlalchemy import exc, func, select
 
 from hasten.errors import HastenError, StoreError, StoreUnavailable
 from hasten.store.breaker import StoreBreaker
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hasten.store.base import Reach
-    from hasten.store.sql.batch import Row
     from hasten.store.sql.prepared import Prepared
+    from hasten.store.sql.words import Row, SqlWords
 
 T = TypeVar("T")
 
@@ -54,12 +53,6 @@ class SqlPolicy:
     survives_power_loss: bool = False
 
 
-def notify(connection: Connection, channel: str, text: str) -> None:
-    """Tell all who ``listen`` to ``channel`` once this transaction is made, where one can."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_notify(channel, text)))
-
-
 class SqlStore(ABC):
     """A database of a ``kind``. ``name`` says which, without its password.
 
@@ -68,7 +61,7 @@ class SqlStore(ABC):
 
     kind: ClassVar[str]
     reach: ClassVar[Reach]
-    driver_error: ClassVar[type[Exception]] = exc.DBAPIError
+    driver_error: ClassVar[type[Exception]]
     """What the driver raises where SQLAlchemy does not wrap it."""
 
     def __init__(self, name: str, policy: SqlPolicy) -> None:
@@ -93,6 +86,16 @@ class SqlStore(ABC):
         """Do an act in a transaction of its own and return its rows; raises as ``write`` does."""
         return await self.write(partial(act.run, values=values))
 
+    async def read_words(self, work: Callable[[SqlWords], T]) -> T:
+        """Return what ``work`` reads in words. Raises as ``read`` does."""
+        with self.breaker.guard():
+            return await self.within(self.policy.call_s, self._run_words(work, is_write=False))
+
+    async def write_words(self, work: Callable[[SqlWords], T]) -> T:
+        """Run ``work`` in a transaction, in words. Returns and raises as ``write`` does."""
+        with self.breaker.guard():
+            return await self.within(self.policy.call_s, self._run_words(work, is_write=True))
+
     async def _call(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         with self.breaker.guard():
             return await self.within(self.policy.call_s, self._run(work, is_write=is_write))
@@ -111,14 +114,16 @@ class SqlStore(ABC):
 
     def _translate(self, error: Exception) -> Exception:
         """Return the error to raise; what ``work`` itself raised stays what it is."""
-        cause = error.orig if isinstance(error, exc.StatementError) else error
+        exc = sys.modules.get("sqlalchemy.exc")  # as long as it is not loaded, it raises nothing
+        is_its = exc is not None and isinstance(error, exc.SQLAlchemyError)
+        cause = getattr(error, "orig", None) or error if is_its else error
         if isinstance(cause, HastenError):
             return cause
         if isinstance(cause, TimeoutError):
             return StoreUnavailable(f"{self.name} did not answer in time", store=self.name)
         if isinstance(cause, OSError) or self._is_away(cause):
             return StoreUnavailable(f"{self.name} is not available: {cause}", store=self.name)
-        if isinstance(error, (exc.SQLAlchemyError, self.driver_error)):
+        if is_its or isinstance(error, self.driver_error):
             return StoreError(f"{self.name} refused: {cause}", store=self.name)
         return error
 
@@ -155,6 +160,10 @@ class SqlStore(ABC):
     @abstractmethod
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
         """Run ``work`` in a transaction; errors are still the driver's."""
+
+    @abstractmethod
+    async def _run_words(self, work: Callable[[SqlWords], T], *, is_write: bool) -> T:
+        """Run ``work`` in a transaction, in words; errors are still the driver's."""
 
     @abstractmethod
     def _is_away(self, cause: BaseException | None) -> bool:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Executable, Select, Table
     from sqlalchemy.dialects import postgresql
 
+    from hasten.store.sql.words import Row
+
 BATCH_ROWS = 500
 """At most so many rows go to the database in one statement."""
-
-Row = dict[str, Any]
 
 
 def fetch(connection: Connection, query: Select[Any]) -> list[Row]:

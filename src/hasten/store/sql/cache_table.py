@@ -14,8 +14,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Double, case, cast, delete, extract, func, insert, literal, select
-
 from hasten.clock import current_clock
 from hasten.store.base import (
     MARKS_KEPT,
@@ -27,22 +25,13 @@ from hasten.store.base import (
     first_epoch,
 )
 from hasten.store.merge import merged_reads, merged_writes
-from hasten.store.sql.base import notify
-from hasten.store.sql.batch import insert_into, upsert
-from hasten.store.sql.schema import (
-    cache_entries,
-    cache_generation,
-    cache_leases,
-    cache_marks,
-    cache_notes,
-)
+from hasten.store.sql.words import RowForm, listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
-
     from hasten.store.sql.base import SqlStore
+    from hasten.store.sql.words import Row, SqlWords
 
 T = TypeVar("T")
 
@@ -58,6 +47,14 @@ TRIM_AFTER_SHARE = 0.05
 
 FORGET_EVERY = 1_000
 """Marks beyond the most are forgotten once in so many bumps."""
+
+ENTRIES = RowForm(
+    "cache_entries",
+    ("key", "size", "created_s", "expires_s", "is_kept", "owner", "data"),
+    ("key",),
+    flags=frozenset({"is_kept"}),
+)
+MARKS = RowForm("cache_marks", ("mark", "epoch"), ("mark",))
 
 
 class TableStore(ByteStore):
@@ -92,7 +89,7 @@ class TableStore(ByteStore):
 
     async def _keep(self, items: list[Item]) -> None:
         rows = sorted((_row(item) for item in items), key=lambda row: row["key"])
-        await self._write(partial(upsert, table=cache_entries, rows=rows))
+        await self._write(lambda on: on.upsert(ENTRIES, rows))
         self._untrimmed += len(rows)
         self._untrimmed_bytes += sum(row["size"] for row in rows)
         is_much = self._untrimmed_bytes > self.max_bytes * TRIM_AFTER_SHARE
@@ -115,22 +112,21 @@ class TableStore(ByteStore):
         """Forget everything that belongs to one person, so that it cannot be read any more."""
         if not owner:
             return 0
-        count = await self._delete_all(cache_entries.c.owner == owner)
+        count = await self._delete_all("owner = :value", owner)
         if count:
             await self._sql.scrub()
         return count
 
     async def delete_created(self, before_s: float) -> int:
         """Forget everything created before then, and free its space."""
-        count = await self._delete_all(cache_entries.c.created_s < before_s)
+        count = await self._delete_all("created_s < :value", before_s)
         if count:
             await self._sql.reclaim()
         return count
 
-    async def _delete_all(self, which: ColumnElement[bool]) -> int:
+    async def _delete_all(self, which: str, value: bytes | float) -> int:
         total = 0
-        query = select(cache_entries.c.key).where(which).limit(STEP_ROWS)
-        while count := await self._write(partial(_delete_some, query=query)):
+        while count := await self._write(partial(_delete_some, which=which, value=value)):
             total += count
         return total
 
@@ -138,9 +134,9 @@ class TableStore(ByteStore):
         """Yield the bytes of every item, in the order of their keys."""
         after = b""
         while page := await self._read(partial(_page, after=after)):
-            for _, data in page:
-                yield data
-            after = page[-1][0]
+            for line in page:
+                yield line["data"]
+            after = page[-1]["key"]
 
     async def size(self) -> StoreSize:
         """Return how much is held."""
@@ -152,12 +148,12 @@ class TableStore(ByteStore):
         self.epoch = await self._write(lambda on: self._bump(on, marks, start))
         return self.epoch
 
-    def _bump(self, on: Connection, marks: Sequence[bytes], start: int) -> int:
-        epoch = _raise(on, cache_generation.c.epoch + 1, start)
-        upsert(on, cache_marks, [{"mark": one, "epoch": epoch} for one in dict.fromkeys(marks)])
+    def _bump(self, on: SqlWords, marks: Sequence[bytes], start: int) -> int:
+        epoch = _raise(on, {"epoch": "cache_generation.epoch + 1"}, start)
+        on.upsert(MARKS, [{"mark": one, "epoch": epoch} for one in dict.fromkeys(marks)])
         if epoch % FORGET_EVERY == 0:
             _forget_marks(on)
-        notify(on, NEWS, str(epoch))
+        on.notify(NEWS, str(epoch))
         return epoch
 
     async def changes(self, since: int, marks: Sequence[bytes] = ()) -> Changes:
@@ -173,13 +169,14 @@ class TableStore(ByteStore):
     async def take_lease(self, key: bytes, holder: bytes, ttl_s: float) -> bool:
         """Let ``holder`` have the lease on ``key``, unless another has it."""
         now_s = current_clock().now()
-        return await self._write(lambda on: _take(on, key, holder, ttl_s, _now_s(on, now_s)))
+        return await self._write(
+            lambda on: _take(on, key=key, holder=holder, ttl_s=ttl_s, now_s=now_s)
+        )
 
     async def drop_lease(self, key: bytes, holder: bytes) -> None:
         """Give up the lease, if it is still ``holder``'s."""
-        leases = cache_leases.c
-        query = delete(cache_leases).where(leases.key == key, leases.holder == holder)
-        await self._write(lambda on: on.execute(query))
+        drop = "DELETE FROM cache_leases WHERE key = :key AND holder = :holder"
+        await self._write(lambda on: on.change(drop, key=key, holder=holder))
 
     async def note(self, line: bytes) -> None:
         """Add a line to the notes."""
@@ -187,24 +184,24 @@ class TableStore(ByteStore):
 
     async def notes(self, limit: int) -> list[bytes]:
         """Return the newest notes, newest first."""
-        query = select(cache_notes.c.line).order_by(cache_notes.c.note_id.desc()).limit(limit)
-        return await self._read(lambda on: list(on.scalars(query)))
+        query = "SELECT line FROM cache_notes ORDER BY note_id DESC LIMIT :limit"
+        return [one["line"] for one in await self._read(lambda on: on.rows(query, limit=limit))]
 
     async def listen(self, heard: Callable[[int], None]) -> None:
         """Call ``heard`` with each new epoch, until cancelled; on SQLite there are no news."""
         await self._sql.listen(NEWS, lambda text: heard(int(text)))
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await self._within(self._sql.read(work))
+    async def _read(self, work: Callable[[SqlWords], T]) -> T:
+        return await self._within(self._sql.read_words(work))
 
-    async def _write(self, work: Callable[[Connection], T]) -> T:
-        return await self._within(self._sql.write(work))
+    async def _write(self, work: Callable[[SqlWords], T]) -> T:
+        return await self._within(self._sql.write_words(work))
 
     async def _within(self, doing: Awaitable[T]) -> T:
         return await self._sql.within(self.deadline_s, doing)
 
 
-def _row(item: Item) -> dict[str, Any]:
+def _row(item: Item) -> Row:
     return {
         "key": item.key,
         "size": len(item.data),
@@ -216,130 +213,112 @@ def _row(item: Item) -> dict[str, Any]:
     }
 
 
-def _get(on: Connection, keys: Sequence[bytes]) -> tuple[int, dict[bytes, bytes]]:
+def _get(on: SqlWords, keys: Sequence[bytes]) -> tuple[int, dict[bytes, bytes]]:
     """Return the epoch and what is under the keys, as they are at one instant."""
-    entries = cache_entries.c
-    joined = cache_generation.outerjoin(cache_entries, entries.key.in_(keys))
-    rows = on.execute(
-        select(cache_generation.c.epoch, entries.key, entries.data).select_from(joined)
-    ).all()
-    epoch = rows[0][0] if rows else 0
-    return epoch, {key: data for _, key, data in rows if key is not None}
+    names, values = listed(keys)
+    query = (
+        f"SELECT epoch, key, data FROM cache_generation LEFT JOIN cache_entries ON key IN ({names})"
+    )
+    lines = on.rows(query, **values)
+    epoch = lines[0]["epoch"] if lines else 0
+    return epoch, {one["key"]: one["data"] for one in lines if one["key"] is not None}
 
 
-def _delete(on: Connection, keys: Sequence[bytes]) -> int:
-    return on.execute(delete(cache_entries).where(cache_entries.c.key.in_(keys))).rowcount
+def _delete(on: SqlWords, keys: Sequence[bytes]) -> int:
+    names, values = listed(keys)
+    return on.change(f"DELETE FROM cache_entries WHERE key IN ({names})", **values)
 
 
-def _delete_some(on: Connection, query: Select[Any]) -> int:
-    """Delete the rows a query names; those another process is deleting are passed over."""
-    keys: Sequence[bytes] = on.scalars(query.with_for_update(skip_locked=True)).all()
+def _delete_some(on: SqlWords, which: str, value: bytes | float) -> int:
+    """Delete some entries; those another process is deleting are passed over."""
+    query = f"SELECT key FROM cache_entries WHERE {which} LIMIT {STEP_ROWS}{on.skip_locked}"
+    keys = [one["key"] for one in on.rows(query, value=value)]
     return _delete(on, keys) if keys else 0
 
 
-def _trim(on: Connection, now_s: float, max_bytes: int) -> bool:
+def _trim(on: SqlWords, now_s: float, max_bytes: int) -> bool:
     """Drop some of what expired or is too much; whether there is more."""
-    entries = cache_entries.c
-    on.execute(delete(cache_leases).where(cache_leases.c.until_s < _now_s(on, now_s)))
-    old = select(entries.key).where(entries.expires_s < now_s).limit(STEP_ROWS)
-    expired = _delete_some(on, old)
-    held = select(func.coalesce(func.sum(entries.size), 0)).where(~entries.is_kept)
-    surplus = on.scalars(held).one() - max_bytes
+    on.change(f"DELETE FROM cache_leases WHERE until_s < {on.now_s}", now_s=now_s)
+    expired = _delete_some(on, "expires_s < :value", now_s)
+    held = "SELECT coalesce(sum(size), 0) AS held FROM cache_entries WHERE NOT is_kept"
+    surplus = int(on.value(held)) - max_bytes
     dropped: list[bytes] = []
     if surplus > 0:
         next_to_expire = (
-            select(entries.key, entries.size)
-            .where(~entries.is_kept)
-            .order_by(entries.expires_s.nulls_last())
-            .limit(STEP_ROWS)
-            .with_for_update(skip_locked=True)
+            "SELECT key, size FROM cache_entries WHERE NOT is_kept"
+            f" ORDER BY expires_s NULLS LAST LIMIT {STEP_ROWS}{on.skip_locked}"
         )
-        for key, size in on.execute(next_to_expire):
+        for line in on.rows(next_to_expire):
             if surplus <= 0:
                 break
-            surplus -= size
-            dropped.append(key)
+            surplus -= line["size"]
+            dropped.append(line["key"])
         _delete(on, dropped)
     return STEP_ROWS in (expired, len(dropped))
 
 
-def _page(on: Connection, after: bytes) -> Sequence[Any]:
-    entries = cache_entries.c
-    query = select(entries.key, entries.data).where(entries.key > after)
-    return on.execute(query.order_by(entries.key).limit(STEP_ROWS)).all()
+def _page(on: SqlWords, after: bytes) -> list[Row]:
+    query = f"SELECT key, data FROM cache_entries WHERE key > :after ORDER BY key LIMIT {STEP_ROWS}"
+    return on.rows(query, after=after)
 
 
-def _size(on: Connection) -> StoreSize:
-    query = select(func.count(), func.coalesce(func.sum(cache_entries.c.size), 0))
-    count, held_bytes = on.execute(query.select_from(cache_entries)).one()
-    return StoreSize(count, int(held_bytes))
+def _size(on: SqlWords) -> StoreSize:
+    query = "SELECT count(*) AS entries, coalesce(sum(size), 0) AS held FROM cache_entries"
+    (line,) = on.rows(query)
+    return StoreSize(line["entries"], int(line["held"]))
 
 
-def _raise(on: Connection, epoch: ColumnElement[int], start: int, *, is_floor: bool = False) -> int:
-    """Set the epoch, and the floor if so told, and return it; a lost row begins anew."""
-    new = {"epoch": epoch, "floor": epoch} if is_floor else {"epoch": epoch}
-    query = (
-        insert_into(on, cache_generation)
-        .values(one=1, epoch=start, floor=start)
-        .on_conflict_do_update(index_elements=["one"], set_=new)
-        .returning(cache_generation.c.epoch)
+def _raise(on: SqlWords, new: dict[str, str], start: int) -> int:
+    """Set epoch, or floor too, to what ``new`` says, and return it; a lost row begins anew."""
+    changes = ", ".join(f"{name} = {value}" for name, value in new.items())
+    statement = (
+        "INSERT INTO cache_generation (one, epoch, floor) VALUES (1, :start, :start)"
+        f" ON CONFLICT (one) DO UPDATE SET {changes} RETURNING epoch"
     )
-    return int(on.execute(query).scalar_one())
+    return int(on.value(statement, start=start))
 
 
-def _restart(on: Connection, start: int) -> None:
-    following = cache_generation.c.epoch + 1
-    above = case((following > start, following), else_=start)
-    _raise(on, above, start, is_floor=True)
+def _restart(on: SqlWords, start: int) -> None:
+    following = "cache_generation.epoch + 1"
+    above = f"CASE WHEN {following} > :start THEN {following} ELSE :start END"
+    _raise(on, {"epoch": above, "floor": above}, start)
 
 
-def _forget_marks(on: Connection) -> None:
+def _forget_marks(on: SqlWords) -> None:
     """Forget the oldest marks beyond the most, and raise the floor to the last of them."""
-    marks, generation = cache_marks.c, cache_generation.c
-    surplus = select(marks.epoch).order_by(marks.epoch.desc()).offset(MARKS_KEPT).limit(1)
-    oldest = on.scalar(surplus)
+    surplus = "SELECT epoch FROM cache_marks ORDER BY epoch DESC LIMIT 1 OFFSET :kept"
+    oldest = on.value(surplus, kept=MARKS_KEPT)
     if oldest is not None:
-        on.execute(delete(cache_marks).where(marks.epoch <= oldest))
-        on.execute(cache_generation.update().where(generation.floor < oldest).values(floor=oldest))
+        on.change("DELETE FROM cache_marks WHERE epoch <= :oldest", oldest=oldest)
+        on.change("UPDATE cache_generation SET floor = :o WHERE floor < :o", o=oldest)
 
 
-def _changes(on: Connection, since: int, marks: Sequence[bytes]) -> Changes:
+def _changes(on: SqlWords, since: int, marks: Sequence[bytes]) -> Changes:
     """Read the epoch first and the floor last: what is bumped between is told too early, not lost.
 
     A database that has lost its row of generations begins at 0, and is restarted.
     """
-    generation = cache_generation.c
-    epoch = on.scalar(select(generation.epoch)) or 0
-    query = select(cache_marks.c.mark, cache_marks.c.epoch)
-    bumps: dict[bytes, int] = dict(on.execute(query.where(cache_marks.c.epoch > since)).all())
+    epoch = on.value("SELECT epoch FROM cache_generation") or 0
+    query = "SELECT mark, epoch FROM cache_marks WHERE"
+    lines = on.rows(f"{query} epoch > :since", since=since)
     if marks:
-        bumps.update(on.execute(query.where(cache_marks.c.mark.in_(marks))).all())
-    return Changes(epoch, on.scalar(select(generation.floor)) or 0, bumps)
+        names, values = listed(marks)
+        lines += on.rows(f"{query} mark IN ({names})", **values)
+    floor = on.value("SELECT floor FROM cache_generation") or 0
+    return Changes(epoch, floor, {one["mark"]: one["epoch"] for one in lines})
 
 
-def _now_s(on: Connection, here_s: float) -> ColumnElement[float]:
-    """Return the time that leases go by: the database's, where several machines share it."""
-    if on.dialect.name == "postgresql":
-        return cast(extract("epoch", func.clock_timestamp()), Double)
-    return literal(here_s)
-
-
-def _take(
-    on: Connection, key: bytes, holder: bytes, ttl_s: float, now_s: ColumnElement[float]
-) -> bool:
-    lease = {"holder": holder, "until_s": now_s + ttl_s}
-    query = (
-        insert_into(on, cache_leases)
-        .values(key=key, **lease)
-        .on_conflict_do_update(
-            index_elements=["key"],
-            set_=lease,
-            where=(cache_leases.c.holder == holder) | (cache_leases.c.until_s <= now_s),
-        )
+def _take(on: SqlWords, **lease: Any) -> bool:
+    """Take a lease by the time that is the database's, where several machines share it."""
+    until_s = f"{on.now_s} + CAST(:ttl_s AS DOUBLE PRECISION)"
+    statement = (
+        f"INSERT INTO cache_leases (key, holder, until_s) VALUES (:key, :holder, {until_s})"
+        " ON CONFLICT (key) DO UPDATE SET holder = excluded.holder, until_s = excluded.until_s"
+        f" WHERE cache_leases.holder = excluded.holder OR cache_leases.until_s <= {on.now_s}"
     )
-    return on.execute(query).rowcount == 1
+    return on.change(statement, **lease) == 1
 
 
-def _note(on: Connection, line: bytes) -> None:
-    (last,) = on.execute(insert(cache_notes).values(line=line)).inserted_primary_key or (0,)
-    on.execute(delete(cache_notes).where(cache_notes.c.note_id <= last - NOTES_KEPT))
+def _note(on: SqlWords, line: bytes) -> None:
+    last = on.value("INSERT INTO cache_notes (line) VALUES (:line) RETURNING note_id", line=line)
+    on.change("DELETE FROM cache_notes WHERE note_id <= :old", old=last - NOTES_KEPT)

@@ -34,6 +34,7 @@ from hasten.errors import MissingExtra, StoreUnavailable
 from hasten.store.sql.base import SqlPolicy, SqlStore
 from hasten.store.sql.migrate import is_current, migrate
 from hasten.store.sql.schema import JsonText, cache_tables, metadata
+from hasten.store.sql.words import PostgresWords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from hasten.store.sql.batch import Row
     from hasten.store.sql.prepared import Prepared
+    from hasten.store.sql.words import Row, SqlWords
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class PostgresStore(SqlStore):
 
     kind = "postgres"
     reach = "network"
+    driver_error = exc.DBAPIError
 
     def __init__(self, url: URL, policy: SqlPolicy) -> None:
         super().__init__(url.set(drivername="postgresql").render_as_string(), policy)
@@ -163,6 +165,11 @@ class PostgresStore(SqlStore):
     async def _run_at_once(self, work: Callable[[Connection], T]) -> T:
         async with self._at_once.connect() as connection:
             return await connection.run_sync(work)
+
+    async def _run_words(self, work: Callable[[SqlWords], T], *, is_write: bool) -> T:
+        return await self._run(
+            lambda connection: work(PostgresWords(connection)), is_write=is_write
+        )
 
     def _is_away(self, cause: BaseException | None) -> bool:
         """Whether the server says that it passes, or the driver that it lost its way with it."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import UpdateBase
     from sqlalchemy.sql.selectable import SelectBase
 
-    from hasten.store.sql.batch import Row
+    from hasten.store.sql.words import Row
 
     Statement = UpdateBase | SelectBase
     Turn = Callable[[Any], Any]

@@ -9,10 +9,8 @@ test compares them with a migrated database.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -28,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-from hasten.codec import to_plain
+from hasten.store.sql.words import from_json, to_json
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -41,22 +39,12 @@ class JsonText(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the interface's
-        """Encode; half a surrogate pair, which is no UTF-8, stays readable as its escape."""
-        if value is None:
-            return None
-        try:
-            return msgspec.json.encode(value, enc_hook=to_plain).decode()
-        except UnicodeEncodeError:
-            return json.dumps(msgspec.to_builtins(value, enc_hook=to_plain))
+        """Encode."""
+        return to_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - the interface's
         """Decode."""
-        if value is None:
-            return None
-        try:
-            return msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            return json.loads(value)
+        return from_json(value)
 
 
 def _some(name: str, which: str, *columns: Any, **options: Any) -> Index:

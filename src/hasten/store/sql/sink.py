@@ -1,22 +1,22 @@
 """The durable sink: runs, events and spans in SQLite or PostgreSQL.
 
-Owns what is asked of the tables; leaves the rows' form to ``schema`` and the
-database to a ``SqlStore``. ``wire`` makes one, ``trace/log`` writes to it,
-``serve``, ``cli`` and ``plan`` read it.
+Owns what is asked of one run and of their listing; leaves keeping and dropping whole runs to
+``run_table``, the tables to ``schema`` and the database to a ``SqlStore``. ``wire`` makes
+one, ``trace/log`` writes to it, ``serve``, ``cli`` and ``plan`` read it.
 """
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Select, delete, func, literal_column, select, update
+from sqlalchemy import Select, func, literal_column, select, update
 
 from hasten.errors import NotFound
-from hasten.store.sql.batch import Row, fetch, insert_new, upsert
-from hasten.store.sql.schema import events, feedback, job_steps, jobs, runs, spans
+from hasten.store.sql.batch import fetch, insert_new
+from hasten.store.sql.run_table import RunRows, RunTable
+from hasten.store.sql.schema import events, jobs, runs, spans
 from hasten.trace.event import RunEvent, RunRecord
 from hasten.trace.log import tells_duration
 from hasten.trace.recorder import INTERRUPTED
@@ -25,14 +25,11 @@ from hasten.trace.span import ROOT_SPAN_ID, Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from hasten.store.sql.base import SqlStore
     from hasten.trace.event import RunStatus
     from hasten.trace.log import RunFilter
-
-DROP_RUNS = 50
-"""Whole runs are dropped so many to a transaction, and other work goes in between."""
 
 _OPEN_JOBS = select(jobs.c.run_id).where(jobs.c.status.in_(("queued", "running")))
 """The runs of jobs that are not over."""
@@ -42,66 +39,28 @@ _SPAN_COLUMNS = [column for column in spans.c if column.name != "run_id"]
 _PLAIN_FILTERS = ("tenant", "user", "app", "mode", "status", "clock", "speed", "simulated")
 
 
-class RunRows(msgspec.Struct, frozen=True):
-    """What is to be kept of runs, as rows: their lines, their events, their spans."""
-
-    lines: list[Row]
-    events: list[Row]
-    spans: list[Row]
-
-    @classmethod
-    def of(
-        cls,
-        runs_: Sequence[RunRecord],
-        events_: Sequence[RunEvent] = (),
-        spans_: Mapping[str, Sequence[Span]] | None = None,
-    ) -> RunRows:
-        """Return the rows of runs, events, and spans by the run they are of."""
-        return cls(
-            list(map(msgspec.structs.asdict, runs_)),
-            list(map(msgspec.structs.asdict, events_)),
-            [
-                {"run_id": run_id, **msgspec.structs.asdict(span)}
-                for run_id, found in (spans_ or {}).items()
-                for span in found
-            ],
-        )
-
-    def keep(self, connection: Connection) -> None:
-        """Put them into their tables; an event that is there already is passed over."""
-        upsert(connection, runs, self.lines)
-        insert_new(connection, events, self.events)
-        upsert(connection, spans, self.spans)
-
-
-class SqlSink:
+class SqlSink(RunTable):
     """A ``Sink`` on a database: see ``hasten.trace.log.Sink`` for what each method promises.
 
     ``told`` is called with the id of a run once something new of it is there to read.
     """
 
     def __init__(self, store: SqlStore, told: Callable[[str], None] = lambda _: None) -> None:
-        self._store = store
+        super().__init__(store)
         self._told = told
 
     async def save(
         self, run: RunRecord, events_: Sequence[RunEvent] = (), spans_: Sequence[Span] = ()
     ) -> None:
         """Insert or replace the run's own line, with events and spans, in one transaction."""
-        await self._store.write(RunRows.of([run], events_, {run.run_id: spans_}).keep)
+        await self._store.write_words(RunRows.of([run], events_, {run.run_id: spans_}).keep)
         self._told(run.run_id)
 
     async def append(self, events_: Sequence[RunEvent]) -> None:
         """Keep numbered events of one run, all of them or none; known ones are passed over."""
-        await self._store.write(RunRows.of([], events_).keep)
+        await self._store.write_words(RunRows.of([], events_).keep)
         if events_:
             self._told(events_[0].run_id)
-
-    async def save_ended(self, ended: Sequence[tuple[RunRecord, Sequence[Span]]]) -> None:
-        """Keep many runs that have ended, with their spans, in one transaction."""
-        lines = [run for run, _ in ended]
-        found = {run.run_id: spans_ for run, spans_ in ended}
-        await self._store.write(RunRows.of(lines, (), found).keep)
 
     async def run(self, run_id: str) -> RunRecord:
         """Return a run's own line. Raises ``NotFound``."""
@@ -149,49 +108,6 @@ class SqlSink:
         """
         return await self._store.write(partial(_end_runs_of, worker=worker, now_s=now_s))
 
-    async def prune(self, *, before_s: float) -> int:
-        """Drop whole runs that ended before ``before_s``; return how many.
-
-        A run without an end counts from its start, unless it is an open job's.
-        """
-        ended_s = func.coalesce(runs.c.ended_s, runs.c.started_s)
-        is_old = (runs.c.started_s < before_s) & (ended_s < before_s)
-        dropped = await self._drop_all(is_old & runs.c.run_id.not_in(_OPEN_JOBS))
-        await self._store.reclaim()
-        return dropped
-
-    async def erase(self, tenant: str, user: str) -> int:
-        """Delete every run of one person, with its events and spans; return how many runs.
-
-        On SQLite nothing of them stays readable in the file or its log.
-        """
-        erased = await self._drop_all((runs.c.tenant == tenant) & (runs.c.user == user))
-        await self._store.scrub()
-        return erased
-
-    async def held_bytes(self) -> int:
-        """Return how many bytes all rows take."""
-        return await self._store.held_bytes()
-
-    async def prune_to_bytes(self, at_most_bytes: int) -> int:
-        """Drop the oldest runs until all rows take no more than this; return how many runs."""
-        dropped = 0
-        while (held_bytes := await self._store.held_bytes()) > at_most_bytes:
-            kept = await self._store.read(_count)
-            surplus = math.ceil(kept * (1 - at_most_bytes / held_bytes))
-            some = await self._store.write(partial(_drop, at_most=min(surplus, DROP_RUNS)))
-            if some == 0:
-                break
-            dropped += some
-        await self._store.reclaim()
-        return dropped
-
-    async def _drop_all(self, which: ColumnElement[bool]) -> int:
-        dropped = 0
-        while some := await self._store.write(partial(_drop, which=which)):
-            dropped += some
-        return dropped
-
     async def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         return await self._store.read(partial(fetch, query=query))
 
@@ -232,10 +148,6 @@ def _end_runs_of(connection: Connection, worker: str, now_s: float) -> int:
     return len(found)
 
 
-def _count(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(runs)).scalar_one()
-
-
 def _listing(which: RunFilter, query: Select[Any]) -> Select[Any]:
     """Return ``query`` on the runs of a filter, newest first."""
     for name in _PLAIN_FILTERS:
@@ -246,18 +158,3 @@ def _listing(which: RunFilter, query: Select[Any]) -> Select[Any]:
     if which.before_s is not None:
         query = query.where(runs.c.started_s < which.before_s)
     return query.order_by(runs.c.started_s.desc(), runs.c.run_id.desc()).limit(which.limit)
-
-
-def _drop(
-    connection: Connection, which: ColumnElement[bool] | None = None, at_most: int = DROP_RUNS
-) -> int:
-    """Delete the oldest runs of these with all that belongs to them; return how many."""
-    query = select(runs.c.run_id).order_by(runs.c.started_s, runs.c.run_id).limit(at_most)
-    if which is not None:
-        query = query.where(which)
-    ids = connection.execute(query).scalars().all()
-    theirs = select(jobs.c.job_id).where(jobs.c.run_id.in_(ids))
-    connection.execute(delete(job_steps).where(job_steps.c.job_id.in_(theirs)))
-    for table in (events, spans, feedback, jobs, runs):
-        connection.execute(delete(table).where(table.c.run_id.in_(ids)))
-    return len(ids)

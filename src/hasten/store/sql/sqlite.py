@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, TypeVar
 from hasten.errors import StoreError
 from hasten.store.sql.base import SqlPolicy, SqlStore
 from hasten.store.sql.migrate import is_current, make_new, migrate
-from hasten.store.sql.sqlite_thread import SqliteThread, raw_connection
+from hasten.store.sql.sqlite_thread import SqliteThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
+
+    from hasten.store.sql.words import SqliteWords
 
 T = TypeVar("T")
 
@@ -62,8 +64,12 @@ class SqliteStore(SqlStore):
             message = f"{self.name} cannot be opened: there is no folder {self._folder}"
             raise StoreError(message, store=self.name)
         self._is_open = True
-        work = partial(_migrate, branches=branches)
-        return await self.within(self.policy.upkeep_s, self._run(work, is_write=True))
+        upkeep_s, begin = self.policy.upkeep_s, partial(_begin, branches=branches)
+        applied, is_whole = await self.within(upkeep_s, self._run_words(begin, is_write=True))
+        if not is_whole:
+            rest = partial(migrate, branches=branches)
+            applied += await self.within(upkeep_s, self._run(rest, is_write=True))
+        return applied
 
     async def close(self) -> None:
         """Do the work that is waiting, then end the thread."""
@@ -72,13 +78,13 @@ class SqliteStore(SqlStore):
 
     async def held_bytes(self) -> int:
         """Return the bytes of the pages in use, less those of cache entries."""
-        return await self.read(_held_bytes)
+        return await self._ask(_held_bytes)
 
     async def reclaim(self) -> None:
         """Cut free pages off the file, some at a time."""
-        while await self.read(_cut_free_pages):
+        while await self._ask(_cut_free_pages):
             pass
-        await self.read(_empty_log)
+        await self._ask(_empty_log)
 
     async def scrub(self) -> None:
         """Write the whole file anew and empty its log: pages keep copies of rows they once held.
@@ -86,52 +92,60 @@ class SqliteStore(SqlStore):
         ``secure_delete`` does not reach those copies. Other work waits meanwhile.
         """
         with self.breaker.guard():
-            await self.within(self.policy.upkeep_s, self._run(_rewrite, is_write=False))
+            await self.within(self.policy.upkeep_s, self._run_words(_rewrite, is_write=False))
+
+    async def _ask(self, work: Callable[[SqliteWords], T]) -> T:
+        with self.breaker.guard():
+            return await self.within(self.policy.call_s, self._run_words(work, is_write=False))
 
     async def _run(self, work: Callable[[Connection], T], *, is_write: bool) -> T:
+        return await self._open_thread.submit_alchemy(work, is_write=is_write)
+
+    async def _run_words(self, work: Callable[[SqliteWords], T], *, is_write: bool) -> T:
+        return await self._open_thread.submit_words(work, is_write=is_write)
+
+    @property
+    def _open_thread(self) -> SqliteThread:
         if not self._is_open:
             message = f"{self.name} is not open"
             raise StoreError(message, store=self.name)
-        return await self._thread.submit(work, is_write=is_write)
+        return self._thread
 
     def _is_away(self, cause: BaseException | None) -> bool:
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _AWAY
 
 
-def _migrate(connection: Connection, branches: Sequence[Path]) -> list[str]:
-    """Make a new database, or find one that is current; Alembic does whatever is left."""
-    raw = raw_connection(connection)
-    tables = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")]
-    applied = [] if tables else make_new(raw)
-    if applied or "alembic_version" in tables:
-        found = [name for (name,) in raw.execute("SELECT version_num FROM alembic_version")]
-        if is_current(found, branches):
-            return applied
-    return applied + migrate(connection, branches)
+def _begin(on: SqliteWords, branches: Sequence[Path]) -> tuple[list[str], bool]:
+    """Make a new database; return the revisions it then has, and whether nothing is missing."""
+    tables = [one["name"] for one in on.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    applied = [] if tables else make_new(on.raw)
+    if not applied and "alembic_version" not in tables:
+        return [], False
+    found = [one["version_num"] for one in on.rows("SELECT version_num FROM alembic_version")]
+    return applied, is_current(found, branches)
 
 
-def _pragma(connection: Connection, name: str) -> int:
-    return int(raw_connection(connection).execute(f"PRAGMA {name}").fetchone()[0])
+def _pragma(on: SqliteWords, name: str) -> int:
+    return int(on.value(f"PRAGMA {name}"))
 
 
-def _held_bytes(connection: Connection) -> int:
-    page_bytes = _pragma(connection, "page_size")
-    pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
-    query = "SELECT coalesce(sum((size + ?1 - 1) / ?1), 0) FROM cache_entries"
-    ((of_cache,),) = raw_connection(connection).execute(query, (page_bytes,))
-    return max(pages - int(of_cache), 0) * page_bytes
+def _held_bytes(on: SqliteWords) -> int:
+    page_bytes = _pragma(on, "page_size")
+    pages = _pragma(on, "page_count") - _pragma(on, "freelist_count")
+    query = "SELECT coalesce(sum((size + :page - 1) / :page), 0) FROM cache_entries"
+    return max(pages - int(on.value(query, page=page_bytes)), 0) * page_bytes
 
 
-def _cut_free_pages(connection: Connection) -> int:
+def _cut_free_pages(on: SqliteWords) -> int:
     """Cut some free pages off the file and return how many are left."""
-    raw_connection(connection).execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
-    return _pragma(connection, "freelist_count")
+    on.raw.execute(f"PRAGMA incremental_vacuum({FREE_PAGES})").fetchall()
+    return _pragma(on, "freelist_count")
 
 
-def _rewrite(connection: Connection) -> None:
-    raw_connection(connection).execute("VACUUM")
-    _empty_log(connection)
+def _rewrite(on: SqliteWords) -> None:
+    on.raw.execute("VACUUM")
+    _empty_log(on)
 
 
-def _empty_log(connection: Connection) -> None:
-    raw_connection(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def _empty_log(on: SqliteWords) -> None:
+    on.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Executable, MetaData
 
     from hasten.store.sql.base import SqlStore
-    from hasten.store.sql.batch import Row
+    from hasten.store.sql.words import Row
 
 T = TypeVar("T")
 
