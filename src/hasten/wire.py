@@ -1,7 +1,7 @@
 """From settings to a working whole: the only place where objects are put together.
 
-Owns ``Runtime``: stores, models and applications, and the runs under way.
-Knows no web framework; ``serve`` and ``cli`` sit on it.
+Owns ``Runtime``: models and applications, and the runs under way, on the stores that
+``wire_stores`` opens. Knows no web framework; ``serve`` and ``cli`` sit on it.
 """
 
 from __future__ import annotations
@@ -14,24 +14,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hasten import virtual
 from hasten.app import App, find_apps, log_listeners, pick_app
-from hasten.cache.cache import Cache
 from hasten.cache.policy import PLAIN, Directives
-from hasten.cache.shown import stats_lines
-from hasten.cache.tiers import SHARED_RESIDENCE_S, Tier
 from hasten.caller import LOCAL, Caller
 from hasten.clock import current_clock
-from hasten.errors import InvalidInput, NotFound, RunCancelled, SettingsError, StoreError
+from hasten.errors import InvalidInput, NotFound, RunCancelled
 from hasten.graph.outcome import Outcome, RunOptions, new_run_id
 from hasten.jobs.queue import JobQueue
 from hasten.model.chain import ChainPolicy, surround
 from hasten.quality.alert import AlertWatch
 from hasten.quality.feedback import FeedbackStore
 from hasten.quality.results import ResultStore
-from hasten.store.disk import DiskStore
-from hasten.store.keys import KeyStore
 from hasten.store.news import RunNews
-from hasten.store.peers import Peers
-from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, TableStore, open_sql
+from hasten.store.sql import SqlSink
 from hasten.store.tickets import TicketStore
 from hasten.trace.elsewhere import OPEN, RunsElsewhere
 from hasten.trace.stats import RunStats
@@ -39,32 +33,30 @@ from hasten.trace.textlog import TextLog
 from hasten.trace.usual import UsualSteps
 from hasten.wire_alerts import AlertPosts
 from hasten.wire_models import chain_policy, real_endpoint, simulated_model
+from hasten.wire_stores import Stores, open_cache, open_database, open_peers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from pydantic import BaseModel
 
+    from hasten.cache.cache import Cache
     from hasten.cache.explain import Explanation
     from hasten.cache.policy import CachePolicy
     from hasten.graph.run import Run
     from hasten.model.base import Model
     from hasten.settings import Settings
-    from hasten.store.base import ByteStore
-    from hasten.store.sql import Tables
+    from hasten.store.peers import Peers
+    from hasten.store.sql import SqlStore, Tables
     from hasten.trace.event import RunEvent, RunRecord
     from hasten.trace.log import RunFilter, Sink
     from hasten.trace.span import Span
-
-_log = logging.getLogger(__name__)
 
 UNSTORED_RUNS = 50
 """How many ended runs stay readable in memory when the database would not take them."""
 
 CANCEL_WITHIN_S = 5.0
 """So long a run that was cancelled in another process is given to end."""
-
-PRUNE_EVERY_S = 3_600.0
 
 START_STEPS = 1_024
 """Virtual runs start at a whole step of a second; there are so many in one."""
@@ -111,36 +103,12 @@ def run_virtually(
     return virtual.run(main(), seed=seed, epoch_s=epoch_s)
 
 
-def open_cache(settings: Settings, sql: SqlStore) -> Cache:
-    """Return the cache the settings describe: memory, what servers share, the home folder.
-
-    Servers share Redis or, without one, a PostgreSQL. What is kept, such as reruns,
-    lives in a table of the database, and so do the generations it goes by, unless
-    Redis reaches farther than the database.
-    """
-    table = TableStore(sql)
-    shared: list[ByteStore] = [table] if table.reach == "network" else []
-    if settings.redis_url:
-        from hasten.store.redis import RedisStore
-
-        shared = [RedisStore(settings.redis_url)]
-    tiers = [Tier(store=one, residence_s=SHARED_RESIDENCE_S) for one in shared]
-    tiers.append(Tier(store=DiskStore(settings.home / "cache.db", settings.cache_disk_bytes)))
-    is_widest = table.reach == "network" or not shared
-    return Cache(
-        tiers,
-        kept=table,
-        ledger=table if is_widest else None,
-        memory_bytes=settings.cache_memory_bytes,
-    )
-
-
 def _is_given_up(run: Run) -> bool:
     """Whether a run of a job has ended here without ending: another process goes on with it."""
     return run.record.status == "queued" or (run.log is not None and run.log.is_lost)
 
 
-class Runtime:
+class Runtime(Stores):
     """Everything a server or a command works with. ``open()`` it, ``close()`` it."""
 
     def __init__(
@@ -151,24 +119,20 @@ class Runtime:
         cache: Cache,
         peers: Peers,
     ) -> None:
-        self.settings = settings
+        super().__init__(settings, sql, cache, peers)
         self.apps = dict(apps)
         self.news = RunNews(peers, sql, settings.redis_url)
         told = partial(self.news.say, "told")
-        self.sink = SqlSink(sql, told)
-        self.keys = KeyStore(sql)
+        self.sink: SqlSink = SqlSink(sql, told)
         self.feedback = FeedbackStore(sql)
         self.results = ResultStore(sql)
         self.tickets = TicketStore(sql)
-        self.peers = peers
         self.queue = JobQueue(sql, peers, told=told)
-        self.cache = cache
         self.tables: dict[str, Tables | None] = {}
         self.run_stats = RunStats()
         self._alert_posts = AlertPosts(settings)
         rules = {name: app.alerts for name, app in apps.items()}
         self.alerts = AlertWatch(rules, self._alert_posts)
-        self.sql = sql
         self._text_log = TextLog(logging.getLogger("hasten.timing").info)
         self._models: dict[tuple[str, bool], Model] = {}
         self._endpoint: Model | None = None
@@ -176,7 +140,6 @@ class Runtime:
         self._usual = UsualSteps(self.sink)
         self._unstored: dict[str, Run] = {}
         self._endings: set[asyncio.Task[None]] = set()
-        self._pruner: asyncio.Task[None] | None = None
         self._is_closing = False
         self._elsewhere = RunsElsewhere(self.sink)
         self.news.subscribe("told", self._elsewhere.hear)
@@ -184,24 +147,12 @@ class Runtime:
 
     @classmethod
     async def open(cls, settings: Settings, apps: Mapping[str, App] | None = None) -> Self:
-        """Open the stores and bring their schema up to date.
-
-        Raises ``SettingsError`` for a state folder that cannot be, and what
-        ``store.sql.open_sql`` raises.
-        """
-        try:
-            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            message = f"the state folder {settings.home} cannot be made: {error.strerror}"
-            raise SettingsError(message) from None
+        """Open the stores and bring their schema up to date. Raises as ``open_database`` does."""
         apps = find_apps() if apps is None else apps
         branches = [app.migrations for app in apps.values() if app.migrations is not None]
-        policy = SqlPolicy(survives_power_loss=settings.durability == "power")
-        sql = await open_sql(settings.runs_url, policy, branches=branches)
+        sql = await open_database(settings, branches)
         cache = await open_cache(settings, sql).__aenter__()
-        peers = Peers(settings.home / "peers")
-        peers.open()
-        runtime = cls(settings, apps, sql, cache, peers)
+        runtime = cls(settings, apps, sql, cache, open_peers(settings))
         runtime.news.open()
         for name, app in apps.items():
             runtime.tables[name] = await app.open_tables(sql)
@@ -215,10 +166,6 @@ class Runtime:
             await self.queue.bury(name)
             self.peers.forget(name)
 
-    def keep_house(self) -> None:
-        """Drop old runs from now on, again and again, until ``close``."""
-        self._pruner = asyncio.create_task(self._prune_now_and_then(), name="prune")
-
     def cancel_runs(self, *, of_jobs: bool = False) -> None:
         """Cancel the runs under way, of jobs only if told, and start none from now on."""
         self._is_closing = True
@@ -229,25 +176,13 @@ class Runtime:
 
     async def close(self) -> None:
         """Cancel what runs, store how it ended, and give everything back."""
-        if self._pruner is not None:
-            self._pruner.cancel()
-            await asyncio.wait([self._pruner])
         self.cancel_runs(of_jobs=True)
         await asyncio.gather(*self._endings, return_exceptions=True)
         await self._alert_posts.close()
         for model in self._models.values():
             await model.close()
-        for line in stats_lines(self.cache):
-            _log.info("%s", line)
-        await self.cache.close()
-        await self.sql.close()
+        await super().close()
         await self.news.close()
-        self.peers.close()
-
-    @property
-    def database(self) -> str:
-        """Which database the runs are kept in, without its password."""
-        return self.sql.name
 
     @property
     def chains(self) -> list[Model]:
@@ -482,13 +417,3 @@ class Runtime:
             self._unstored[run.run_id] = run
             while len(self._unstored) > UNSTORED_RUNS:
                 del self._unstored[next(iter(self._unstored))]
-
-    async def _prune_now_and_then(self) -> None:
-        while True:
-            try:
-                before_s = current_clock().now() - self.settings.retention_days * 86_400
-                await self.sink.prune(before_s=before_s)
-                await self.sink.prune_to_bytes(self.settings.max_disk_bytes)
-            except StoreError as error:
-                _log.warning("old runs were not dropped: %s", error)
-            await current_clock().sleep(PRUNE_EVERY_S)

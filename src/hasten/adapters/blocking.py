@@ -19,7 +19,7 @@ from hasten.cache.cache import Cache
 from hasten.cache.cached import cached, use_cache
 from hasten.settings import load_settings
 from hasten.store.sql import open_sql
-from hasten.wire import open_cache
+from hasten.wire_stores import open_cache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -12,12 +12,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from hasten.errors import SettingsError
+from hasten.errors import HastenError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hasten.settings import Settings
+    from hasten.wire_stores import Stores
 
 
 class Refusal(NamedTuple):
@@ -76,6 +77,18 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+async def close_if_open(stores: Stores) -> None:
+    """Close the stores of a server to be that would let anyone in.
+
+    Raises ``SettingsError`` then, and ``StoreError`` when its keys cannot be read.
+    """
+    try:
+        refuse_open_bind(stores.settings.host, has_keys=await stores.keys.any())
+    except HastenError:
+        await stores.close()
+        raise
 
 
 def refuse_open_bind(host: str, *, has_keys: bool) -> None:

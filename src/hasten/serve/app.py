@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from hasten.app import find_apps
-from hasten.serve.admission import refuse_open_bind
+from hasten.serve.admission import close_if_open
 from hasten.serve.apps import add_apps
 from hasten.serve.apps import router as apps_router
 from hasten.serve.cache import router as cache_router
@@ -61,7 +61,7 @@ def create_app(settings: Settings, apps: Mapping[str, App] | None = None) -> Any
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime = app.state.runtime = await Runtime.open(settings, served)
-        refuse_open_bind(settings.host, has_keys=await runtime.keys.any())
+        await close_if_open(runtime)
         jobs = app.state.jobs = RuntimeJobs(runtime)
         runtime.keep_house()
         gateway = app.state.gateway = Gateway(runtime)

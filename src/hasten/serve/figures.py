@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from hasten.cache.cache import Cache
     from hasten.cache.stats import UseStats
+    from hasten.model.base import Model
     from hasten.serve.gateway.gateway import Gateway
     from hasten.wire import Runtime
+    from hasten.wire_stores import Stores
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 
@@ -39,14 +41,12 @@ async def exposition(
     runtime: Runtime, gateway: Gateway, requests: Mapping[tuple[str, ...], float]
 ) -> bytes:
     """Return every figure; ``requests`` are those that the application answered."""
-    from prometheus_client import CollectorRegistry, generate_latest
-
     route = ("method", "route", "status")
     answered = _counter("hasten_requests", "HTTP requests answered.", route, requests)
     found = [
         answered,
         *_runs(runtime),
-        *_chains(runtime, gateway),
+        *_chains(runtime.chains, gateway),
         *_feedback(runtime),
         _alerts(runtime),
         *_cache(runtime.cache),
@@ -55,6 +55,24 @@ async def exposition(
         *await _storage(runtime),
         _build(runtime),
     ]
+    return _text(found)
+
+
+async def gateway_exposition(stores: Stores, gateway: Gateway) -> bytes:
+    """Return the figures of a gateway by itself: it has no runs of applications, and no jobs."""
+    found = [
+        *_chains((), gateway),
+        *_cache(stores.cache),
+        *_gateway(gateway),
+        *await _storage(stores),
+        _build(stores),
+    ]
+    return _text(found)
+
+
+def _text(found: Sequence[Metric]) -> bytes:
+    from prometheus_client import CollectorRegistry, generate_latest
+
     registry = CollectorRegistry()
     registry.register(_Read(found))
     return generate_latest(registry)
@@ -165,10 +183,10 @@ def _runs(runtime: Runtime) -> Iterator[Metric]:
     yield _prompt_usd("hasten_model_prompt_cache_usd", row, done.prompt_usd)
 
 
-def _chains(runtime: Runtime, gateway: Gateway) -> Iterator[Metric]:
+def _chains(models: Sequence[Model], gateway: Gateway) -> Iterator[Metric]:
     """Yield what lies between callers and endpoints: of applications and of the gateway."""
     upstreams = [one.model for one in gateway.upstreams.all if one.model is not None]
-    found, model = chain_figures([*runtime.chains, *upstreams]), ("model",)
+    found, model = chain_figures([*models, *upstreams]), ("model",)
     now = found.limits.items()
     what = "Second calls beside slow ones, by whether they were heard."
     yield _counter("hasten_model_hedges", what, ("model", "result"), found.hedges)
@@ -267,9 +285,9 @@ def _ages(rows: Sequence[UseStats]) -> Metric:
     return family
 
 
-async def _storage(runtime: Runtime) -> list[Metric]:
+async def _storage(stores: Stores) -> list[Metric]:
     try:
-        held_bytes = await runtime.sink.held_bytes()
+        held_bytes = await stores.sink.held_bytes()
     except StoreError:
         held_bytes = None
     is_available = {(): float(held_bytes is not None)}
@@ -290,6 +308,6 @@ async def _jobs(runtime: Runtime) -> list[Metric]:
     ]
 
 
-def _build(runtime: Runtime) -> Metric:
-    row = (version("hasten"), runtime.settings.model or "simulated")
+def _build(stores: Stores) -> Metric:
+    row = (version("hasten"), stores.settings.model or "simulated")
     return _gauge("hasten_build_info", "What runs here.", ("version", "model"), {row: 1.0})

@@ -34,6 +34,9 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
                     (base,) = re.findall(r"http://localhost:\d+", process.ready)
                     async with aiohttp.ClientSession(base) as session:
                         await asyncio.wait_for(test(Door(session, provider, None)), 30)
+                    files = [one.path for one in process.worker.memory_maps()]
+                    assert any("orjson" in one for one in files)
+                    assert not any("sqlalchemy" in one for one in files), "more than all it needs"
                     return await asyncio.to_thread(process.stop)
                 finally:
                     await asyncio.to_thread(start.__exit__, None, None, None)
@@ -60,7 +63,9 @@ def test_the_same_gateway_over_rsgi(alone: Callable[..., Any], tmp_path: Path) -
         assert (await door.get("/v1/models")).status == 200
         assert (await door.get("/")).status == 404
         assert (await door.get("/health")).json["status"] == "ok"
-        assert b'hasten_gateway_requests_total{result="hit"' in (await door.get("/metrics")).body
+        figures = (await door.get("/metrics")).body
+        assert b'hasten_gateway_requests_total{result="hit"' in figures
+        assert b"hasten_storage_bytes" in figures
         (hit,) = (await door.get("/api/gateway/calls?result=hit&limit=1")).json["calls"]
         assert (hit["model"], hit["route"]) == ("gpt-4o", "chat")
         wrong = await door.get("/api/gateway/calls?limit=many")

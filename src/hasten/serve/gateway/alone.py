@@ -1,8 +1,8 @@
 """The gateway in a process of its own: no application, no console, only calls below ``/v1``.
 
-Owns the RSGI application, which opens the runtime with no applications in it, and the
-further paths ``/health``, ``/metrics``, ``/api/gateway`` and ``/api/gateway/calls``.
-Leaves calls to ``gateway``. ``hasten serve --gateway-only`` runs it.
+Owns the RSGI application, which opens the stores and nothing else, and the further paths
+``/health``, ``/metrics``, ``/api/gateway`` and ``/api/gateway/calls``. Leaves calls to
+``gateway``. ``hasten serve --gateway-only`` runs it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pydantic import ValidationError
 
 from hasten.cache.shown import stats_shown
 from hasten.errors import Forbidden, HastenError, InvalidInput
-from hasten.serve.admission import refuse_open_bind
-from hasten.serve.figures import CONTENT_TYPE, exposition
+from hasten.serve.admission import close_if_open
+from hasten.serve.figures import CONTENT_TYPE, gateway_exposition
 from hasten.serve.gateway.door import RsgiExchange
 from hasten.serve.gateway.gateway import Gateway
 from hasten.serve.gateway.refusal import told_error, told_refusal
 from hasten.serve.gateway.shown import CallQuery, calls_shown, gateway_shown
-from hasten.wire import Runtime
+from hasten.wire_stores import Stores
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,7 +39,7 @@ class GatewayAlone:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._runtime: Runtime | None = None
+        self._stores: Stores | None = None
         self._gateway: Gateway | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -63,18 +63,19 @@ class GatewayAlone:
 
     async def open(self) -> None:
         """Open the stores and start the gateway. Raises what these do, and ``SettingsError``."""
-        self._runtime = await Runtime.open(self._settings, {})
-        refuse_open_bind(self._settings.host, has_keys=await self._runtime.keys.any())
-        self._runtime.keep_house()
-        self._gateway = Gateway(self._runtime)
+        stores = await Stores.open(self._settings)
+        await close_if_open(stores)
+        stores.keep_house()
+        self._stores = stores
+        self._gateway = Gateway(stores)
         self._gateway.start()
 
     async def close(self) -> None:
         """Close what ``open`` opened."""
         if self._gateway is not None:
             await self._gateway.close()
-        if self._runtime is not None:
-            await self._runtime.close()
+        if self._stores is not None:
+            await self._stores.close()
 
     async def _show(self, call: RsgiExchange, gateway: Gateway, query: str) -> None:
         """Say how the process is, or what it has done."""
@@ -96,9 +97,9 @@ class GatewayAlone:
         self, path: str, gateway: Gateway, terms: Terms, query: str
     ) -> tuple[str, bytes]:
         """Return what a path shows, and its type, to whoever may see it."""
-        assert self._runtime is not None  # noqa: S101 - opened before the first request
+        assert self._stores is not None  # noqa: S101 - opened before the first request
         if path == "/health":
-            tiers = stats_shown(self._runtime.cache)["tiers"]
+            tiers = stats_shown(self._stores.cache)["tiers"]
             is_well = all(one["is_available"] for one in tiers)
             return JSON, orjson.dumps({"status": "ok" if is_well else "degraded", "tiers": tiers})
         caller = (gateway.recall(terms) or await gateway.find(terms)).caller
@@ -109,7 +110,7 @@ class GatewayAlone:
             raise Forbidden(message)
         if path == "/api/gateway":
             return JSON, orjson.dumps(gateway_shown(gateway))
-        return CONTENT_TYPE, await exposition(self._runtime, gateway, {})
+        return CONTENT_TYPE, await gateway_exposition(self._stores, gateway)
 
 
 def _asked(query: str) -> CallQuery:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hasten.caller import Caller
     from hasten.store.keys import KeyStore
-    from hasten.store.sql import SqlSink
+    from hasten.store.sql.run_table import RunTable
 
 APP = "gateway"
 """The application's name that the gateway's runs have."""
@@ -82,7 +82,7 @@ class GatewayCalls:
     ``unwritten`` are those that left no row although they should have.
     """
 
-    def __init__(self, sink: SqlSink, keys: KeyStore) -> None:
+    def __init__(self, sink: RunTable, keys: KeyStore) -> None:
         self.requests: Counter[tuple[str, str, str]] = Counter()
         self.latest: deque[GatewayCall] = deque(maxlen=REMEMBERED)
         self.tokens: Counter[tuple[str, str]] = Counter()

@@ -33,7 +33,7 @@ from hasten.wire_models import prices_of, upstream_model
 if TYPE_CHECKING:
     from hasten.serve.gateway.door import Exchange
     from hasten.serve.gateway.routes import Question, Route
-    from hasten.wire import Runtime
+    from hasten.wire_stores import Stores
 
 ANYBODY = KeyRecord("", LOCAL, "everybody on this machine", 0.0, None)
 """Who asks as long as no key was made."""
@@ -57,19 +57,19 @@ class Known(NamedTuple):
 
 
 class Gateway:
-    """Answers the calls below ``/v1`` for ``runtime``."""
+    """Answers the calls below ``/v1``, out of ``stores`` or into them."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        settings = runtime.settings
+    def __init__(self, stores: Stores) -> None:
+        settings = stores.settings
         self.max_body_bytes = settings.max_body_bytes
-        self.keys = runtime.keys
-        self.cache = runtime.cache
+        self.keys = stores.keys
+        self.cache = stores.cache
         self.clock = current_clock()
         self.began_s = self.clock.now()
-        self.worker, self.workers = runtime.peers.name, settings.workers
+        self.worker, self.workers = stores.peers.name, settings.workers
         self.upstreams = upstreams_of(settings)
-        self.calls = GatewayCalls(runtime.sink, runtime.keys)
-        self.meters = KeyMeters(runtime.keys)
+        self.calls = GatewayCalls(stores.sink, stores.keys)
+        self.meters = KeyMeters(stores.keys)
         prices = prices_of(settings)
         model_of = partial(upstream_model, speed=settings.speed, prices=prices)
         self.relay = Relay(self.upstreams, self.calls, model_of, prices)
