@@ -20,7 +20,7 @@ CHECK_PYTHON := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run setup fmt check test test-all integrations bench bench-gateway bench-jobs docs lock clean
+.PHONY: help run setup fmt check console test test-all integrations bench bench-gateway bench-jobs docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ check: setup ## format, lint, types, floors, house rules, documentation; in seco
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(PYTEST) -q -m 'not measured' tests/architecture tests/docs
+
+console: setup ## build the TypeScript client and copy its modules to where the console has them
+	@cd clients/typescript && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund
+	@cd clients/typescript && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent console
 
 test: setup ## what every change must pass
 	@scripts/chromium.sh

@@ -15,7 +15,7 @@ from tests.serve.browsing import choose, finish, run, running
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
     from hasten.wire import Runtime
 
@@ -113,3 +113,53 @@ def test_the_pages_of_the_applications_open(page: Page) -> None:
     for app in (one for one in apps if one["page"]):
         page.goto(f"/apps/{app['name']}")
         page.locator(".app-page > *").first.wait_for()
+
+
+def test_jobs_are_listed_followed_cancelled_and_retried(page: Page) -> None:
+    """What runs is cancelled, what is dead says why and goes again, each job's run is one click."""
+    from playwright.sync_api import expect
+
+    tea = {"topic": "tea"}
+    hanging = submit(page, {**tea, "trouble": "hang"}, speed=50)
+    dead = submit(page, {**tea, "trouble": "answer"}, attempts=1, speed=500)
+    done = submit(page, {**tea, "note": "to be done"}, speed=500)
+    choose(page, "toy")
+    page.get_by_role("button", name="Jobs").click()
+    expect(row_of(page, done).locator(".status")).to_have_text("done")
+    expect(row_of(page, dead).locator(".status")).to_have_text("dead")
+    expect(row_of(page, dead)).to_contain_text("the answer broke")
+    expect(row_of(page, hanging).locator(".status")).to_have_text("running")
+    row_of(page, hanging).get_by_role("button", name="Cancel").click()
+    expect(row_of(page, hanging).locator(".status")).to_have_text("cancelled")
+    expect(row_of(page, hanging).get_by_role("button", name="Cancel")).to_have_count(0)
+
+    page.get_by_label("State").select_option("dead")
+    expect(row_of(page, done)).to_have_count(0)
+    row_of(page, dead).get_by_role("button", name="Retry").click()
+    expect(row_of(page, dead)).to_have_count(0)
+    page.get_by_label("State").select_option("")
+    expect(row_of(page, dead).locator(".status")).to_have_text("dead")
+
+    row_of(page, done).get_by_role("button", name="Waterfall").click()
+    page.wait_for_url(lambda url: done["run_id"] in url)
+    page.get_by_role("tab", name="Answer").click()
+    page.get_by_text("facts about tea").first.wait_for()
+
+
+def submit(page: Page, inputs: dict[str, str], **asked: float) -> dict[str, str]:
+    """Keep a job of the toy's; return its line."""
+    body = {"app": "toy", "inputs": inputs, **asked}
+    line: dict[str, str] = page.evaluate(
+        """body => fetch("/api/jobs", {
+            method: "POST",
+            headers: {"Content-Type": "application/json"},
+            body: JSON.stringify(body),
+        }).then((answer) => answer.json())""",
+        body,
+    )
+    return line
+
+
+def row_of(page: Page, job: dict[str, str]) -> Locator:
+    """Return a job's row."""
+    return page.get_by_role("row").filter(has_text=job["job_id"])

@@ -73,7 +73,7 @@ function Jobs({ jobs, ...acts }) {
   if (!jobs.length) return html`<p class="quiet">No jobs. POST /api/jobs makes one.</p>`;
   const heads = ["Job", "State", "Application", "Waited", "Tries", "Created", "Run", "Error", ""];
   return html`
-    <div class="scroll">
+    <div class="scrolled">
       <table>
         <thead>
           <tr>

@@ -1,4 +1,4 @@
-// Built from clients/typescript/src/client.ts by npm run console; 4e42b4887745a7679758bd025139ba08635a8d3da3ce542b5ceb3482c87d6034
+// Built from clients/typescript/src/client.ts by make console: 4e42b4887745a7679758bd025139ba08 3168dca052ab3bf687748efa00e57d74
 /** A Hasten server: start runs, follow them, cancel them. */
 import { follow } from "./follow.js";
 /** A "no", as RFC 9457 has it. `isFinal`: asking again is no use. */

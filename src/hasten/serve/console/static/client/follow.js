@@ -1,4 +1,4 @@
-// Built from clients/typescript/src/follow.ts by npm run console; 02404b813a521ef374093798f86724e853d38e05ccdafdcc8a5af380aa571977
+// Built from clients/typescript/src/follow.ts by make console: 02404b813a521ef374093798f86724e8 a3747b12c70e5e4b2369ea73d375601b
 /** Following a run to its end through as many connections as it takes. */
 import { messageOf } from "./messages.js";
 import { messagesOf } from "./sse.js";

@@ -1,4 +1,4 @@
-// Built from clients/typescript/src/sse.ts by npm run console; de182598fddc983fbfe3f91f540688ee87898228360caada3e9c1b56c6885f01
+// Built from clients/typescript/src/sse.ts by make console: de182598fddc983fbfe3f91f540688ee dfb572405f6bb780c704dd587a9b44ff
 /** The text/event-stream format, read piece by piece (WHATWG HTML, 9.2.6). */
 /** Takes pieces of a stream as the network cut them, gives the messages they complete. */
 export class EventParser {
