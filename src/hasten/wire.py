@@ -133,7 +133,9 @@ class Runtime(Stores):
         self._alert_posts = AlertPosts(settings)
         rules = {name: app.alerts for name, app in apps.items()}
         self.alerts = AlertWatch(rules, self._alert_posts)
-        self._text_log = TextLog(logging.getLogger("hasten.timing").info)
+        timing = logging.getLogger("hasten.timing")
+        is_told = timing.isEnabledFor(logging.INFO)  # else its lines would be made for nobody
+        self._text_logs = (TextLog(timing.info),) if is_told else ()
         self._models: dict[tuple[str, bool], Model] = {}
         self._endpoint: Model | None = None
         self._live: dict[str, Run] = {}
@@ -264,7 +266,7 @@ class Runtime(Stores):
             directives=directives,
             anew=anew,
             expected_s=await self._usual.of(app.name, mode, clock, simulated=simulated),
-            listeners=(self._text_log, *log_listeners(app)),
+            listeners=(*self._text_logs, *log_listeners(app)),
             worker=self.peers.name,
         )
 

@@ -11,7 +11,7 @@ import pytest
 from hasten import virtual
 from hasten.clock import current_clock
 from hasten.errors import CodecError, NotFound, StoreError, StoreUnavailable
-from hasten.trace.log import RETRY_AFTER_S, MemorySink, RunFilter, RunLog, copy_run
+from hasten.trace.log import GATHER_S, RETRY_AFTER_S, MemorySink, RunFilter, RunLog, copy_run
 from hasten.trace.recorder import Recorder, emit, emit_text, enter_run, span
 from tests.trace.making import run_of, sleep
 
@@ -152,6 +152,27 @@ def test_an_event_is_told_only_once_it_is_stored() -> None:
 
     for seed in range(SEEDS // 4):
         virtual.run(main(), seed=seed)
+
+
+def test_what_comes_in_a_burst_is_stored_together() -> None:
+    """The first event at once, those that follow within a moment in one go; none waits long."""
+
+    async def main() -> None:
+        sink = UnsteadySink()
+        recorder, log = new_log(sink)
+        for number in range(50):
+            with span("step", f"s{number}"):
+                await asyncio.sleep(0)
+        await sleep(2 * GATHER_S)
+        kept = [at_s for what, at_s in sink.calls if what == "events"]
+        assert kept == [0.0, pytest.approx(GATHER_S)]
+        assert len(await sink.events(recorder.run.run_id)) == len(log._numbered) >= 100
+        emit("note", number=1)
+        recorder.finish_span(recorder.root, "ok")
+        await log.close()
+        assert current_clock().monotonic() == 2 * GATHER_S, "the end waits for nothing"
+
+    virtual.run(main())
 
 
 def test_what_is_kept_in_the_end() -> None:

@@ -20,6 +20,7 @@ import hashlib
 import pathlib
 import uuid
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -230,15 +231,23 @@ def _canonical_object(value: Any) -> Any:
 
 def _fields(value: Any) -> dict[str, Any] | None:
     """Return the fields of a struct, dataclass or pydantic model; ``None`` for another value."""
-    if isinstance(value, msgspec.Struct):
-        return {name: getattr(value, name) for name in value.__struct_fields__}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    model_fields = getattr(type(value), "model_fields", None)
-    if isinstance(model_fields, dict):
-        extra = getattr(value, "model_extra", None) or {}
-        return {name: getattr(value, name) for name in model_fields} | extra
-    return None
+    kind: Any = type(value)
+    names = _field_names(kind)
+    if names is None:
+        return None
+    fields = {name: getattr(value, name) for name in names}
+    extra = getattr(value, "__pydantic_extra__", None)
+    return fields | extra if extra else fields
+
+
+@lru_cache(maxsize=4_096)
+def _field_names(kind: Any) -> tuple[str, ...] | None:
+    if issubclass(kind, msgspec.Struct):
+        return tuple(kind.__struct_fields__)
+    if dataclasses.is_dataclass(kind):
+        return tuple(one.name for one in dataclasses.fields(kind))
+    model_fields = getattr(kind, "model_fields", None)
+    return tuple(model_fields) if isinstance(model_fields, dict) else None
 
 
 def _text(value: str) -> Any:

@@ -98,8 +98,12 @@ class CacheTrail:
 
 
 def _add_oldest(mine: dict[bytes, int], theirs: Mapping[bytes, int]) -> None:
+    if not mine:
+        mine.update(theirs)
+        return
     for mark, generation in theirs.items():
-        mine[mark] = min(generation, mine.get(mark, NEVER))
+        if generation < mine.setdefault(mark, generation):
+            mine[mark] = generation
 
 
 _trail: ContextVar[CacheTrail | None] = ContextVar("hasten_cache_trail", default=None)

@@ -42,6 +42,7 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
     from locust import FastHttpUser, between, task
     from locust.env import Environment
     from locust.html import get_html_report
+    from locust.stats import stats_history
 
     from hasten.app import find_apps, pick_app
 
@@ -71,6 +72,7 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
     environment = Environment(user_classes=[Asking], host=plan["host"])
     runner = environment.create_local_runner()
     runner.start(plan["users"], spawn_rate=plan["spawn_rate"])
+    gevent.spawn(stats_history, runner)  # what the report's charts draw
     gevent.spawn_later(plan["run_time_s"], runner.quit)
     runner.greenlet.join()
     with open(plan["report"], "w", encoding="utf-8") as file:  # noqa: PTH123 - as above

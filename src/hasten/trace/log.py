@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5.0
 """A sink that was unavailable is not asked again for this long, so a frozen one slows no stream."""
 
+GATHER_S = 0.01
+"""Events that come so soon after others were stored are stored together."""
+
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which runs to list; ``None`` means any. Newest first, at most ``limit``."""
@@ -248,6 +251,7 @@ class RunLog:
         self._has_line = False
         self._retry_at_s = float("-inf")
         self._has_work = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._is_closing = False
         self._is_over = False
@@ -282,7 +286,18 @@ class RunLog:
 
     def _take(self, event: RunEvent) -> None:
         self._waiting.append(event)
-        self._has_work.set()
+        if self._alarm is None:
+            self._has_work.set()
+
+    def _rest(self) -> None:
+        """Let events gather for a moment: a run that hits emits hundreds in one."""
+        self._has_work.clear()
+        self._alarm = asyncio.get_running_loop().call_later(GATHER_S, self._go_on)
+
+    def _go_on(self) -> None:
+        self._alarm = None
+        if self._waiting:
+            self._has_work.set()
 
     async def _write(self) -> None:
         try:
@@ -290,6 +305,8 @@ class RunLog:
                 await self._has_work.wait()
                 self._has_work.clear()
                 await self._write_batch(self._store)
+                if not self._is_closing:
+                    self._rest()
         except Exception:
             self._end()
             raise
@@ -305,6 +322,8 @@ class RunLog:
         """Take nothing more, and let the followers end."""
         if not self._is_over:
             self._is_over = True
+            if self._alarm is not None:
+                self._alarm.cancel()
             self.recorder.listeners.remove(self._take)
             self._tell_followers()
 

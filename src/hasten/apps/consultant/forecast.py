@@ -120,7 +120,12 @@ async def projection(filings: Filings, metric: Metric, years: int, confidence: f
     )
 
 
-@step(phase="scenarios", label="Writing the scenarios", timeout_s=30.0)
+@step(
+    phase="scenarios",
+    label="Writing the scenarios",
+    timeout_s=30.0,
+    cache=CachePolicy(use="scenarios", ttl_s=DAY_S, ignore=("model",), tags=("analysis",)),
+)
 async def scenarios(model: Model, profile: Company, projection: Projection) -> Findings:
     """Say what each scenario takes, side by side."""
     return await write_chapter(model, SCENARIOS, scenario_facts(profile, projection), {})

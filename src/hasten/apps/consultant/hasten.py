@@ -220,6 +220,7 @@ async def views(frameworks: tuple[FrameworkName, ...], **found: Any) -> dict[str
     timeout_s=CHAPTER_TIMEOUT_S,
     soft_needs=_AGENTS,
     soft_wait_s=math.inf,
+    cache=_kept("synthesis"),
 )
 async def synthesis(
     model: Model, profile: Company, views: dict[str, Findings], **agents: Any

@@ -26,7 +26,9 @@ BATCH_ROWS = 500
 
 def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
     """Return what ``query`` selects, each row a ``dict`` by column name."""
-    return [dict(row) for row in connection.execute(query).mappings()]
+    found = connection.execute(query)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
