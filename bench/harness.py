@@ -50,7 +50,7 @@ class Case:
     def aim(self) -> str:
         """The goal in words; empty without one."""
         if self.goal_ratio is not None:
-            return f"≤ ×{self.goal_ratio:g}"
+            return f"≤ ×{self.goal_ratio:.3g}"
         return "" if self.goal is None else f"≤ {self.goal:g}"
 
 

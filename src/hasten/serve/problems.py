@@ -147,7 +147,7 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
     fields = [
         {
             "field": ".".join(map(str, one["loc"][1:])) or "body",
-            "message": one["msg"],
+            "message": one["msg"].removeprefix("Value error, "),
             "allowed": [],
         }
         for one in found

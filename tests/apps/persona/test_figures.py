@@ -76,7 +76,7 @@ def test_one_that_is_not_there_does_not_fail_the_others() -> None:
         asked = {"persona_ids": ["p01", "nobody", "p03"]}
         found = (await trial.run(asked, operation="compare")).outputs["comparison"]
         assert found.personas["nobody"] is None
-        assert list(found.failed) == ["nobody"]
+        assert found.failed == {"nobody": "there is no persona 'nobody'"}
         assert found.personas["p03"].persona.full_name == "Aiko Tanaka"
         none = await trial.run({"persona_ids": ["x", "y"]}, operation="compare")
         assert none.status == "failed"

@@ -91,3 +91,16 @@ def test_every_persona_is_made_when_its_data_changes(at_the_board: Callable[...,
         assert (run["status"], run["llm_calls"]) == ("complete", 0)
 
     at_the_board(main)
+
+
+def test_the_plans_alerts_are_watched(at_the_board: Callable[..., Any]) -> None:
+    """Twenty personas that nobody asked for before are no hits, which is a warning."""
+
+    async def main(client: Client) -> None:
+        for number in range(1, 21):
+            asked = {"app": "persona", "inputs": {"persona_id": f"p{number:02d}"}}
+            assert (await client.call("POST", "/api/run", asked)).status == 200
+        (alert,) = (await client.call("GET", "/health")).json["alerts"]
+        assert (alert["app"], alert["figure"], alert["level"]) == ("persona", "hit_rate", "warning")
+
+    at_the_board(main)

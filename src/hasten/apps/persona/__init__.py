@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hasten import App, Cron, Operation
+from hasten import AlertRule, App, Cron, Operation
 from hasten.apps.persona import compare
 from hasten.apps.persona.baseline import GRAPH as BASELINE
 from hasten.apps.persona.board import seed, whose_personas
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from hasten import Caller, Model, Tables
 
 HERE = Path(__file__).parent
+
+ALERTS = (
+    AlertRule(figure="p95_s", level="warning", above=4.0),
+    AlertRule(figure="p95_s", level="critical", above=6.0),
+    AlertRule(figure="hit_rate", level="warning", below=0.5),
+    AlertRule(figure="parse_errors", level="critical", above=0.01),
+)
+"""The plan's thresholds (Monitoring & Alerting)."""
 
 
 def resources(model: Model, *, is_simulated: bool, tables: Tables) -> Mapping[str, Any]:
@@ -98,6 +106,7 @@ app = App(
     page=HERE / "page",
     log=PersonaLog(),
     targets=TARGETS,
+    alerts=ALERTS,
     cron=(
         Cron(
             name="nightly-details",

@@ -79,7 +79,7 @@ def _compared(details_of: Details, *, at_once: int) -> Step[..., Comparison]:
                 try:
                     return await details_of(model, sources, tables, persona_id)
                 except HastenError as error:
-                    return str(error)
+                    return str(error.__cause__ or error)
 
         ids = tuple(dict.fromkeys(persona_ids))
         found = dict(zip(ids, await asyncio.gather(*map(one, ids)), strict=True))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Select, StaticPool, Table, create_engine, delete, exc, select
 from sqlalchemy.sql.visitors import iterate
+from sqlalchemy.util import LRUCache
 
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, StoreError
@@ -38,6 +39,9 @@ T = TypeVar("T")
 
 QUERY_TTL_S = 60.0
 """How long the answer of a query is kept unless its caller says otherwise."""
+
+_FORMS: LRUCache[Any, str] = LRUCache(500)
+"""The words of queries by their form, which values are no part of."""
 
 OWNER = ("tenant", "user")
 """Columns that say whose a row is; the rows of tables that have both are erased with a person."""
@@ -87,8 +91,7 @@ class Tables(ABC):
         if self.queries is None or not use_cache:
             return await self.rows(query)
         names = [one.name for one in _tables_in(query)]
-        words = str(query.compile(compile_kwargs={"literal_binds": True}))
-        return await self.queries.rows(words, names, partial(self.rows, query), ttl_s)
+        return await self.queries.rows(_words(query), names, partial(self.rows, query), ttl_s)
 
     async def row(self, query: Select[Any]) -> Row | None:
         """Return the first row ``query`` selects, or ``None``."""
@@ -221,6 +224,14 @@ def _only_key(table: Table) -> ColumnElement[Any]:
         message = f"get_many takes a table whose primary key is one column; {table.name!r} is not"
         raise InvalidInput(message, field="table", value=table.name)
     return columns[0]
+
+
+def _words(query: Select[Any]) -> str:
+    """Return a query's words and values: one of a form seen before is not put into words anew."""
+    key = query._generate_cache_key()  # noqa: SLF001 - as SQLAlchemy's own caching example does
+    if key is None:
+        return str(query.compile(compile_kwargs={"literal_binds": True}))
+    return str(key.to_offline_string(_FORMS, query, {}))
 
 
 def _tables_in(statement: Any) -> list[Table]:
