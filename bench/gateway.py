@@ -39,8 +39,8 @@ ALONE, DIRECT = "gateway only", "direct"
 class Sizes:
     """How long is measured; ``quick`` only sees whether everything works."""
 
-    seconds: float = 0.7
-    streams_s: float = 1.5
+    seconds: float = 0.5
+    streams_s: float = 1.0
     streams: int = 64
 
 

@@ -14,6 +14,7 @@ import platform
 import sys
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -178,9 +179,10 @@ def _number(figure: float) -> str:
 
 def _version(name: str) -> str:
     """Return a contestant's version, installed here or in an environment of the peers' own."""
-    own = map(str, Path(__file__).parents[1].glob(".venv-*/lib/*/site-packages"))
-    name = {"hamilton": "sf-hamilton"}.get(name, name)
-    found = metadata.distributions(name=name, path=[*sys.path, *own])
+    root = Path(__file__).parents[1]
+    own = (root.glob(f"{one}/lib/*/site-packages") for one in (f".venv-{name}", ".venv-queues"))
+    path = [*sys.path, *map(str, chain.from_iterable(own))]
+    found = metadata.distributions(name={"hamilton": "sf-hamilton"}.get(name, name), path=path)
     return next((one.version for one in found), "")
 
 
