@@ -214,7 +214,8 @@ def _found(name: str) -> str:
     """Return a peer's program; empty if it is not installed."""
     peer = PEERS[name]
     program = ROOT / peer.program
-    return str(program) if program.exists() else shutil.which(peer.command) or ""
+    is_whole = (ROOT / Path(peer.program).parts[0] / ".stamp").exists()  # make had all of it
+    return str(program) if is_whole and program.exists() else shutil.which(peer.command) or ""
 
 
 def _node() -> str:

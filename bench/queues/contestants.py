@@ -139,7 +139,8 @@ def _python(name: str) -> Path:
 
 
 def _lacks(name: str) -> str:
-    return "" if _python(name).exists() else "not installed"
+    """Return why a peer cannot take part: make did not have all of its environment; or ''."""
+    return "" if (_python(name).parents[1] / ".stamp").exists() else "not installed"
 
 
 @contextmanager
