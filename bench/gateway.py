@@ -32,6 +32,9 @@ TITLE = "The gateway: what a call costs"
 SMALL = '{"model":"gpt-4o","messages":[{"role":"user","content":"Is the tea ready? %d"}]}'
 STREAM = '"stream":true,'
 
+AT_LEAST = 32
+"""How many calls are a figure; who is slow gets the time for them."""
+
 ALONE, DIRECT = "gateway only", "direct"
 
 
@@ -152,7 +155,9 @@ def _load(bench: Bench, name: str, body: str, connections: int, way: str = "kept
     target = bench.target(name)
     seconds = bench.sizes.streams_s if STREAM in body else bench.sizes.seconds
     asked: targets.Way = getattr(target, way)
-    return asked.load(target.port, body, connections, seconds)
+    load = asked.load(target.port, body, connections, seconds)
+    load.at_least = 1 if STREAM in body else AT_LEAST
+    return load
 
 
 def _cost(bench: Bench, body: str, name: str) -> float:

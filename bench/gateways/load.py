@@ -23,8 +23,9 @@ import uvloop
 class Load:
     """What to send. A ``%d`` in ``body`` becomes a number that no other call has.
 
-    The connections begin one after the other within ``spread_s``. ``acks_at_once`` lets no
-    server without TCP_NODELAY wait 40 ms before the second piece of a stream (RFC 896).
+    The connections begin one after the other within ``spread_s``. It lasts until ``at_least``
+    calls are answered that were sent after ``warm_s``. ``acks_at_once`` lets no server without
+    TCP_NODELAY wait 40 ms before the second piece of a stream (RFC 896).
     """
 
     port: int
@@ -35,7 +36,7 @@ class Load:
     warm_s: float = 0.2
     spread_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
-    at_most: int = 1_000_000
+    at_least: int = 1
     acks_at_once: bool = False
 
 
@@ -43,8 +44,9 @@ class Load:
 class Figures:
     """What came of it, in µs.
 
-    ``call_us`` is the time divided by the calls, ``first_us`` the time to the second event
-    of a stream, ``errors`` are the answers other than 200.
+    ``calls`` are those sent and answered in the time, ``call_us`` is the time divided by all
+    that were answered in it, ``first_us`` the time to the second event of a stream, ``errors``
+    are the answers other than 200.
     """
 
     calls: int
@@ -118,7 +120,8 @@ class Run:
         self._load = load
         self._number = time.time_ns() // 1_000
         self._counts_from_s = time.perf_counter() + load.warm_s
-        self._until_s = self._counts_from_s + load.seconds
+        self._until_s = self._ended_s = self._counts_from_s + load.seconds
+        self._answered = 0
         self.took_s: list[float] = []
         self.first_s: list[float] = []
         self.errors = 0
@@ -133,21 +136,23 @@ class Run:
     def add(self, answer: bytes, sent_s: float, first_s: float) -> None:
         """Count an answer."""
         now_s = time.perf_counter()
+        self._answered += now_s >= self._counts_from_s and not self.is_over
         if sent_s >= self._counts_from_s:
             self.took_s.append(now_s - sent_s)
             if first_s:
                 self.first_s.append(first_s - sent_s)
             self.errors += not answer.startswith(b"HTTP/1.1 200")
-        if (now_s >= self._until_s and self.took_s) or len(self.took_s) >= self._load.at_most:
+        is_enough = len(self.took_s) >= self._load.at_least
+        if is_enough and now_s >= self._until_s and not self.is_over:
             self.is_over = True
+            self._ended_s = now_s
             self.over.set()
 
     def figures(self) -> Figures:
         """Return what came of it."""
         tenths = quantiles(self.took_s, n=10) if len(self.took_s) > 1 else self.took_s * 9
         first = sorted(self.first_s)[len(self.first_s) // 2] if self.first_s else 0.0
-        share_s = min(self._load.seconds, time.perf_counter() - self._counts_from_s)
-        each_s = share_s / max(len(self.took_s), 1)
+        each_s = (self._ended_s - self._counts_from_s) / max(self._answered, 1)
         return Figures(
             len(self.took_s),
             each_s * 1e6,
