@@ -163,7 +163,7 @@ def _problem(inputs: type[BaseModel], found: Any) -> InvalidInput:
     top = inputs.model_fields.get(str(found["loc"][0])) if found["loc"] else None
     allowed = list(found.get("ctx", {}).get("allowed", ()))
     value = found["input"]
-    message = f"{field!r}: {found['msg']}"
+    message = f"{field!r}: {found['msg'].removeprefix('Value error, ')}"
     if found["type"] == "missing":
         message, value = f"{field!r} is missing", None
     elif found["type"] == "extra_forbidden" and top is None:

@@ -66,6 +66,9 @@ TITLES = {
 }
 
 
+CALLERS_FAULTS = (errors.InvalidInput, errors.NotFound, errors.Forbidden)
+"""What a step may find wrong with what it was asked."""
+
 POLICY_VIOLATION = 1008
 SERVER_ERROR = 1011
 """Close codes of RFC 6455, section 7.4.1, for an error that leaves a WebSocket's route."""
@@ -103,7 +106,9 @@ def problem_response(
 
 
 def problem_of(error: errors.HastenError, **more: Any) -> Response:
-    """Return ``error`` as a problem."""
+    """Return ``error`` as a problem; a step's that is the caller's own fault as that fault."""
+    if isinstance(error, errors.StepFailed) and isinstance(error.__cause__, CALLERS_FAULTS):
+        error = error.__cause__
     headers: dict[str, str] = {}
     fields: list[Mapping[str, Any]] = []
     if isinstance(error, errors.InvalidInput):

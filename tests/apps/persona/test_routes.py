@@ -104,3 +104,18 @@ def test_the_plans_alerts_are_watched(at_the_board: Callable[..., Any]) -> None:
         assert (alert["app"], alert["figure"], alert["level"]) == ("persona", "hit_rate", "warning")
 
     at_the_board(main)
+
+
+def test_a_run_of_what_is_not_there_is_not_found(at_the_board: Callable[..., Any]) -> None:
+    """It is the caller's fault, and says no word of steps; a comparison names who is missing."""
+
+    async def main(client: Client) -> None:
+        asked = {"app": "persona", "inputs": {"persona_id": "zoe"}}
+        found = await client.call("POST", "/api/run", asked)
+        assert (found.status, found.json["detail"]) == (404, "there is no persona 'zoe'")
+        assert found.json["outcome"] == "failed"
+        asked = {"app": "persona.compare", "inputs": {"persona_ids": ["p01", "zoe"]}}
+        both = (await client.call("POST", "/api/run", asked)).json["outputs"]["comparison"]
+        assert both["failed"] == {"zoe": "there is no persona 'zoe'"}
+
+    at_the_board(main)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from hasten import HastenError, Tables, current_caller, current_clock, step
+from hasten import Tables, current_caller, current_clock, step
 from hasten.apps.consultant.chapters import Findings
 from hasten.apps.consultant.inputs import FrameworkName
 from hasten.apps.consultant.sources import Company
@@ -105,21 +105,18 @@ async def list_analyses(
     return [AnalysisSummary.model_validate(row) for row in rows]
 
 
-async def find_analysis(tables: Tables, analysis_id: str) -> AnalysisSummary | None:
-    """Return an analysis of the caller's tenant without its text, or ``None``."""
+async def find_analysis(tables: Tables, analysis_id: str) -> AnalysisSummary:
+    """Return an analysis of the caller's tenant without its text. Raises ``NotFound``."""
     which = analyses.select().where(
         analyses.c.analysis_id == analysis_id, analyses.c.tenant == current_caller().tenant
     )
-    row = await tables.row(which)
-    return None if row is None else AnalysisSummary.model_validate(row)
+    row = await tables.one(which, f"there is no analysis {analysis_id!r}")
+    return AnalysisSummary.model_validate(row)
 
 
 async def read_analysis(tables: Tables, analysis_id: str) -> Analysis:
-    """Return an analysis with all its sections. Raises ``HastenError`` if there is none."""
+    """Return an analysis with all its sections. Raises ``NotFound``."""
     found = await find_analysis(tables, analysis_id)
-    if found is None:
-        message = f"there is no analysis {analysis_id!r}"
-        raise HastenError(message)
     texts = await read_sections(tables, analysis_id)
     return Analysis(**found.model_dump(), sections=texts)
 

@@ -85,7 +85,7 @@ async def analyze_later(asked: AnalyzeInputs, here: Here) -> dict[str, str]:
 async def talk(asked: ChatInputs, here: Here) -> Reply:
     """Answer a question about an analysis."""
     if asked.analysis_id is not None:
-        await _found(here, asked.analysis_id)
+        await archive.find_analysis(here.tables, asked.analysis_id)
     elif not await archive.list_analyses(here.tables, limit=1):
         raise HTTPException(404, "there is no analysis to talk about yet: POST …/analyze first")
     outcome = await here.run(asked.model_dump(mode="json"), operation="chat")
@@ -126,7 +126,7 @@ async def several(asked: Batch, here: Here) -> dict[str, AnalysisSummary | None]
 @router.get("/analyses/{analysis_id}")
 async def show(analysis_id: Id, here: Here) -> dict[str, Any]:
     """Return what an analysis is and where its sections are; the text is loaded by section."""
-    found = await _found(here, analysis_id)
+    found = await archive.find_analysis(here.tables, analysis_id)
     texts = await archive.read_sections(here.tables, analysis_id)
     outline = [one.model_dump(exclude={"text"}) | {"chars": len(one.text)} for one in texts]
     return found.model_dump() | {"outline": outline}
@@ -137,7 +137,7 @@ async def texts_of(
     analysis_id: Id, here: Here, chapter: Annotated[str, Query(max_length=40)] = ""
 ) -> list[SectionText]:
     """Return the sections of one chapter, or of all."""
-    await _found(here, analysis_id)
+    await archive.find_analysis(here.tables, analysis_id)
     texts = await archive.read_sections(here.tables, analysis_id)
     return [one for one in texts if chapter in {"", one.chapter}]
 
@@ -149,7 +149,7 @@ async def export(
     form: Annotated[Literal["md", "json", "pdf", "xlsx"], Query(alias="format")] = "pdf",
 ) -> Response:
     """Return an analysis as a file."""
-    found = await _found(here, analysis_id)
+    found = await archive.find_analysis(here.tables, analysis_id)
     texts = await archive.read_sections(here.tables, analysis_id)
     media_type, make = EXPORTS[form]
     made = await asyncio.to_thread(make, Analysis(**found.model_dump(), sections=texts))
@@ -206,10 +206,3 @@ async def _answer(here: AppContext, asked: BaseModel, operation: str = "") -> di
         "degraded_by": list(outcome.degraded_by),
         **outcome.outputs,
     }
-
-
-async def _found(here: AppContext, analysis_id: str) -> AnalysisSummary:
-    found = await archive.find_analysis(here.tables, analysis_id)
-    if found is None:
-        raise HTTPException(404, f"there is no analysis {analysis_id!r}")
-    return found

@@ -75,11 +75,11 @@ class PersonaChange(BaseModel):
     background: str | None = Field(None, max_length=4_000)
 
 
-async def find_persona(tables: Tables, persona_id: str) -> Persona | None:
-    """Return a persona that the caller may see, or ``None``."""
+async def find_persona(tables: Tables, persona_id: str) -> Persona:
+    """Return a persona that the caller may see. Raises ``NotFound``."""
     is_seen = seen_by(current_caller().tenant)
-    row = await tables.row(sa.select(personas).where(personas.c.persona_id == persona_id, is_seen))
-    return None if row is None else Persona.model_validate(row)
+    which = sa.select(personas).where(personas.c.persona_id == persona_id, is_seen)
+    return Persona.model_validate(await tables.one(which, f"there is no persona {persona_id!r}"))
 
 
 async def list_personas(tables: Tables) -> list[Persona]:

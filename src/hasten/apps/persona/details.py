@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from hasten import CachePolicy, Graph, HastenError, Model, Tables, parse, step, tool
+from hasten import CachePolicy, Graph, Model, Tables, parse, step, tool
 from hasten.apps.persona.answers import CustomerJourney, Demographics, Kpi, Messaging, NeedsAndPains
 from hasten.apps.persona.board import Persona, find_persona, responses_of
 from hasten.apps.persona.inputs import DetailsInputs
@@ -51,11 +51,7 @@ def kept(use: str) -> CachePolicy:
 @step(phase="storage", label="Loading the persona", log_fields=("persona_id",))
 async def persona(tables: Tables, persona_id: str) -> Persona:
     """Load the persona."""
-    found = await find_persona(tables, persona_id)
-    if found is None:
-        message = f"there is no persona {persona_id!r}"
-        raise HastenError(message)
-    return found
+    return await find_persona(tables, persona_id)
 
 
 @tool(phase="context", timeout_s=5.0, log_fields=("project_id",))

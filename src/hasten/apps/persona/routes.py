@@ -37,22 +37,22 @@ async def list_all(here: Here) -> list[Persona]:
 @router.get("/personas/{persona_id}")
 async def show(persona_id: PersonaPath, here: Here) -> Persona:
     """Return one persona."""
-    return await _found(here, persona_id)
+    return await find_persona(here.tables, persona_id)
 
 
 @router.patch("/personas/{persona_id}")
 async def change(persona_id: PersonaPath, asked: PersonaChange, here: Here) -> Persona:
     """Change a persona of the caller's; what was made from the version before is no longer used."""
     if not await change_persona(here.tables, persona_id, asked):
-        await _found(here, persona_id)
+        await find_persona(here.tables, persona_id)
         raise HTTPException(403, f"persona {persona_id!r} is a sample: copy it, then change that")
-    return await _found(here, persona_id)
+    return await find_persona(here.tables, persona_id)
 
 
 @router.post("/personas/{persona_id}/copy", status_code=201)
 async def copy(persona_id: PersonaPath, here: Here) -> Persona:
     """Make a copy that is the caller's own."""
-    source = await _found(here, persona_id)
+    source = await find_persona(here.tables, persona_id)
     return await copy_persona(here.tables, source, f"{persona_id[:20]}-{secrets.token_hex(4)}")
 
 
@@ -61,7 +61,7 @@ async def similar(
     persona_id: PersonaPath, here: Here, limit: Annotated[int, Query(ge=1, le=20)] = 5
 ) -> list[dict[str, Any]]:
     """Return who is most alike, with how much: 1 is the same."""
-    source = await _found(here, persona_id)
+    source = await find_persona(here.tables, persona_id)
     others = [one for one in await list_personas(here.tables) if one.persona_id != persona_id]
     found = await alike(source, others)
     return [{"persona": one, "similarity": round(nearness, 3)} for nearness, one in found[:limit]]
@@ -70,13 +70,6 @@ async def similar(
 @router.post("/personas/{persona_id}/details", status_code=202)
 async def details(persona_id: PersonaPath, here: Here) -> dict[str, str]:
     """Start a run that tells a persona's details; follow it as any run."""
-    await _found(here, persona_id)
+    await find_persona(here.tables, persona_id)
     run = await here.start({"persona_id": persona_id})
     return {"run_id": run.run_id, "events": f"/api/runs/{run.run_id}/events"}
-
-
-async def _found(here: AppContext, persona_id: str) -> Persona:
-    found = await find_persona(here.tables, persona_id)
-    if found is None:
-        raise HTTPException(404, f"there is no persona {persona_id!r}")
-    return found

@@ -23,7 +23,7 @@ from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.util import LRUCache
 
 from hasten.clock import current_clock
-from hasten.errors import InvalidInput, StoreError
+from hasten.errors import InvalidInput, NotFound, StoreError
 from hasten.store.sql.batch import BATCH_ROWS, fetch, upsert
 from hasten.trace.recorder import span
 
@@ -66,7 +66,7 @@ class Queries(Protocol):
 class Tables(ABC):
     """The tables of one application. Raises ``StoreUnavailable`` in time, and ``StoreError``.
 
-    A row is a ``dict`` by column name. ``rows``, ``row``, ``query``, ``execute``,
+    A row is a ``dict`` by column name. ``rows``, ``row``, ``one``, ``query``, ``execute``,
     ``get_many`` and ``put_many`` do for most; ``read`` and ``write`` take a plain function of a
     SQLAlchemy ``Connection``, which runs in one transaction, away from the event
     loop, and must be harmless to repeat.
@@ -97,6 +97,16 @@ class Tables(ABC):
         """Return the first row ``query`` selects, or ``None``."""
         found = await self.rows(query.limit(1))
         return found[0] if found else None
+
+    async def one(self, query: Select[Any], missing: str) -> Row:
+        """Return the first row ``query`` selects. Raises ``NotFound`` with ``missing`` for none.
+
+        Who asked a run for what is not there is told so, and not that a step failed.
+        """
+        found = await self.row(query)
+        if found is None:
+            raise NotFound(missing)
+        return found
 
     async def execute(self, *statements: Executable) -> int:
         """Run statements that write, in one transaction; return how many rows they touched."""
