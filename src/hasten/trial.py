@@ -29,9 +29,10 @@ from hasten.quality.experiment import conclude
 from hasten.quality.judge import judge
 from hasten.quality.target import reading
 from hasten.settings import load_settings
-from hasten.wire import Runtime, start_run
+from hasten.wire import Runtime
 from hasten.wire_jobs import RuntimeJobs
 from hasten.wire_models import simulated_model
+from hasten.wire_runs import start_run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

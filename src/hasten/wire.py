@@ -1,26 +1,24 @@
 """From settings to a working whole: the only place where objects are put together.
 
-Owns ``Runtime``: models and applications, and the runs under way, on the stores that
-``wire_stores`` opens. Knows no web framework; ``serve`` and ``cli`` sit on it.
+Owns ``Runtime``: applications and their runs under way, on the stores that
+``wire_stores`` opens and the models that ``wire_models`` makes, started by ``wire_runs``.
+Knows no web framework; ``serve`` and ``cli`` sit on it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from hasten import virtual
 from hasten.app import App, find_apps, log_listeners, pick_app
 from hasten.cache.policy import PLAIN, Directives
 from hasten.caller import LOCAL, Caller
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, NotFound, RunCancelled
-from hasten.graph.outcome import Outcome, RunOptions, new_run_id
+from hasten.graph.outcome import RunOptions
 from hasten.jobs.queue import JobQueue
-from hasten.model.chain import ChainPolicy, surround
 from hasten.quality.alert import AlertWatch
 from hasten.quality.feedback import FeedbackStore
 from hasten.quality.results import ResultStore
@@ -32,7 +30,8 @@ from hasten.trace.stats import RunStats
 from hasten.trace.textlog import TextLog
 from hasten.trace.usual import UsualSteps
 from hasten.wire_alerts import AlertPosts
-from hasten.wire_models import chain_policy, real_endpoint, simulated_model
+from hasten.wire_models import AppModels
+from hasten.wire_runs import start_run
 from hasten.wire_stores import Stores, open_cache, open_database, open_peers
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from hasten.store.peers import Peers
     from hasten.store.sql import SqlStore, Tables
     from hasten.trace.event import RunEvent, RunRecord
-    from hasten.trace.log import RunFilter, Sink
+    from hasten.trace.log import RunFilter
     from hasten.trace.span import Span
 
 UNSTORED_RUNS = 50
@@ -57,50 +56,6 @@ UNSTORED_RUNS = 50
 
 CANCEL_WITHIN_S = 5.0
 """So long a run that was cancelled in another process is given to end."""
-
-START_STEPS = 1_024
-"""Virtual runs start at a whole step of a second; there are so many in one."""
-
-
-def start_run(
-    app: App,
-    inputs: Mapping[str, Any] | BaseModel,
-    model: Model,
-    options: RunOptions,
-    tables: Tables | None = None,
-) -> Run:
-    """Start one run of ``app`` on the running loop, as ``options`` say."""
-    resources = app.given(model, tables, is_simulated=options.simulated)
-    return app.graph(options.mode).start(inputs, options=options, **resources)
-
-
-def run_virtually(
-    app: App,
-    inputs: Mapping[str, Any],
-    mode: str | None,
-    *,
-    sink: Sink,
-    seed: int = 0,
-    records_prompts: bool = False,
-) -> Outcome:
-    """Run ``app`` on the simulated model in virtual time, to its end; ``sink`` is a memory sink.
-
-    It starts now and has an id of its own, so that it takes its place among those
-    kept; the rest is fixed by the seed, to the last bit: the start is a fraction
-    that adds to a time without rounding it anew.
-    """
-    epoch_s = math.floor(current_clock().now() * START_STEPS) / START_STEPS
-    run_id = new_run_id(current_clock())
-
-    async def main() -> Outcome:
-        options = RunOptions(
-            app=app.name, mode=mode or app.default_mode, run_id=run_id, sink=sink, simulated=True
-        )
-        tables = await app.open_tables(None)
-        model = simulated_model(app, mode, records_prompts=records_prompts)
-        return await start_run(app, inputs, model, options, tables).outcome()
-
-    return virtual.run(main(), seed=seed, epoch_s=epoch_s)
 
 
 def _is_given_up(run: Run) -> bool:
@@ -136,8 +91,7 @@ class Runtime(Stores):
         timing = logging.getLogger("hasten.timing")
         is_told = timing.isEnabledFor(logging.INFO)  # else its lines would be made for nobody
         self._text_logs = (TextLog(timing.info),) if is_told else ()
-        self._models: dict[tuple[str, bool], Model] = {}
-        self._endpoint: Model | None = None
+        self.models = AppModels(settings, apps, cache)
         self._live: dict[str, Run] = {}
         self._usual = UsualSteps(self.sink)
         self._unstored: dict[str, Run] = {}
@@ -181,15 +135,9 @@ class Runtime(Stores):
         self.cancel_runs(of_jobs=True)
         await asyncio.gather(*self._endings, return_exceptions=True)
         await self._alert_posts.close()
-        for model in self._models.values():
-            await model.close()
+        await self.models.close()
         await super().close()
         await self.news.close()
-
-    @property
-    def chains(self) -> list[Model]:
-        """The models that applications ask, each inside its chain."""
-        return list(self._models.values())
 
     @property
     def live_runs(self) -> int:
@@ -197,24 +145,8 @@ class Runtime(Stores):
         return len(self._live)
 
     def model(self, app: App, mode: str | None = None) -> Model:
-        """Return the model ``app`` runs on: the one the settings name, or its simulated one.
-
-        Applications that ask the same real endpoint share its connections and its limit.
-        """
-        policy, records_prompts = chain_policy(app, mode), self.settings.record_prompts
-        name = (app.family, policy is app.chain)
-        if name in self._models:
-            return self._models[name]
-        if self.settings.is_simulated:
-            made = simulated_model(app, mode, self.cache, records_prompts=records_prompts)
-        else:
-            if self._endpoint is None:
-                limits = (one.chain.limit for one in self.apps.values())
-                shared = ChainPolicy(limit=next(filter(None, limits), None))
-                self._endpoint = real_endpoint(self.settings, shared)
-            made = surround(self._endpoint, policy, cache=self.cache)
-        self._models[name] = made
-        return made
+        """Return the model ``app`` runs on, inside its chain."""
+        return self.models.of(app, mode)
 
     async def start(
         self,

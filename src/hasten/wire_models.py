@@ -1,7 +1,7 @@
 """From settings and manifests to models, each inside its chain.
 
-Owns which model answers. Leaves the chain itself to ``model/chain`` and keeping models
-open to ``wire`` and ``serve/gateway``.
+Owns which model answers, and keeping those of applications open. Leaves the chain itself
+to ``model/chain`` and the gateway's upstreams to ``serve/gateway``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from hasten.model.providers import named, provider_model
 from hasten.model.simulated import SimProfile, SimulatedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hasten.app import App
     from hasten.cache.cache import Cache
     from hasten.model.base import Model
@@ -117,3 +119,43 @@ def upstream_model(
         endpoint=Endpoint(deadlines=within),
     )
     return build_chain(wire, policy)
+
+
+class AppModels:
+    """The models that applications ask, each made when it is first asked for."""
+
+    def __init__(self, settings: Settings, apps: Mapping[str, App], cache: Cache) -> None:
+        self._settings = settings
+        self._limits = [app.chain.limit for app in apps.values() if app.chain.limit is not None]
+        self._cache = cache
+        self._made: dict[tuple[str, bool], Model] = {}
+        self._endpoint: Model | None = None
+
+    def of(self, app: App, mode: str | None = None) -> Model:
+        """Return the model ``app`` runs on: the one the settings name, or its simulated one.
+
+        Applications that ask the same real endpoint share its connections and its limit.
+        """
+        settings, policy = self._settings, chain_policy(app, mode)
+        name = (app.family, policy is app.chain)
+        if name in self._made:
+            return self._made[name]
+        if settings.is_simulated:
+            records_prompts = settings.record_prompts
+            made = simulated_model(app, mode, self._cache, records_prompts=records_prompts)
+        else:
+            if self._endpoint is None:
+                shared = ChainPolicy(limit=next(iter(self._limits), None))
+                self._endpoint = real_endpoint(settings, shared)
+            made = surround(self._endpoint, policy, cache=self._cache)
+        self._made[name] = made
+        return made
+
+    def all(self) -> list[Model]:
+        """Return those that were made, each inside its chain."""
+        return list(self._made.values())
+
+    async def close(self) -> None:
+        """Close those that were made."""
+        for model in self._made.values():
+            await model.close()

@@ -8,7 +8,7 @@ from hasten.cli.document import Analysis, as_html, as_markdown
 from hasten.trace.log import MemorySink
 from hasten.trace.report import bottlenecks, repeated_calls, run_times
 from hasten.trace.tree import Trace
-from hasten.wire import run_virtually
+from hasten.wire_runs import run_virtually
 from tests.toy import toy_app
 
 

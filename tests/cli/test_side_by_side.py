@@ -11,7 +11,7 @@ from rich.console import Console
 
 from hasten.cli.side_by_side import NAME_CELLS, draw_race, draw_waterfalls, race_of
 from hasten.trace.log import MemorySink
-from hasten.wire import run_virtually
+from hasten.wire_runs import run_virtually
 from tests.toy import toy_app
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from hasten.errors import InvalidInput, NotFound, SettingsError
 from hasten.settings import Settings
 from hasten.store.sql import MemoryTables, SqlStore, Tables
 from hasten.trace.log import MemorySink, RunFilter
-from hasten.wire import Runtime, run_virtually
+from hasten.wire import Runtime
+from hasten.wire_runs import run_virtually
 from tests.notebook import HERE, metadata, notebook_app, notes
 from tests.toy import toy_app
 

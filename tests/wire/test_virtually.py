@@ -11,7 +11,7 @@ import pytest
 
 from hasten.errors import InvalidInput
 from hasten.trace.log import MemorySink
-from hasten.wire import run_virtually
+from hasten.wire_runs import run_virtually
 from tests.toy import toy_app
 
 if TYPE_CHECKING:

@@ -156,7 +156,7 @@ def _virtual_runs(
 ) -> tuple[list[Outcome], StoreError | None]:
     """Run each mode in virtual time, then keep the runs, or return why they could not be."""
     from hasten.trace.log import MemorySink, copy_run
-    from hasten.wire import run_virtually
+    from hasten.wire_runs import run_virtually
 
     sink = MemorySink()
     outcomes = [

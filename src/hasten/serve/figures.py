@@ -46,7 +46,7 @@ async def exposition(
     found = [
         answered,
         *_runs(runtime),
-        *_chains(runtime.chains, gateway),
+        *_chains(runtime.models.all(), gateway),
         *_feedback(runtime),
         _alerts(runtime),
         *_cache(runtime.cache),
