@@ -214,7 +214,8 @@ def test_closing_a_socket_is_not_cancelling(on_server: Callable[..., Any]) -> No
                 await socket.receive_json()
             assert (await client.call("GET", "/health")).json["live_runs"] == 1
             async with client.session.ws_connect(path) as socket:
-                for said in ("{", "[]", '{"type": "other"}', '{"type": "cancel"}'):
+                await socket.send_bytes(b'{"type": "cancel"}')
+                for said in ("{", "[" * 9_000, "[]", '{"type": "other"}', '{"type": "cancel"}'):
                     await socket.send_str(said)
                 sent = [json.loads(message.data) async for message in socket]
             assert sent[-1]["data"]["status"] == "cancelled"

@@ -18,13 +18,12 @@ import json
 import logging
 import re
 from bisect import bisect_right
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 
-from hasten.clock import current_clock
 from hasten.codec import to_plain
 from hasten.errors import HastenError, InvalidInput
 from hasten.serve.stream.ag_ui import AgUiEncoder
@@ -169,7 +168,8 @@ class RunFeed:
         self._record_of = record_of
         self._frames: list[Frame] = []
         self._end_at = 0
-        self._is_over = self._is_hurried = False
+        self._is_over = False
+        self._hurry = asyncio.Event()
         self._asked: tuple[Seen, int, bool, bool] | None = None
         self._found: tuple[Seen, Batch] | None = None
         self._waiting: list[asyncio.Future[None]] = []
@@ -183,7 +183,7 @@ class RunFeed:
 
     def hurry(self) -> None:
         """Send what is paced at once from now on."""
-        self._is_hurried = True
+        self._hurry.set()
 
     async def has_ended_by(self, seen: Seen) -> bool:
         """Whether nothing comes after ``seen``; waits until all there is to tell is there."""
@@ -213,6 +213,8 @@ class RunFeed:
 
         Readers that keep up all ask the same, and get the same batch.
         """
+        if not self._frames or self._frames[-1].seen == after:
+            return None
         asked = (after, len(self._frames), self._is_over, is_paced)
         if asked != self._asked:
             self._asked, self._found = asked, self._cut(after, is_paced=is_paced)
@@ -239,14 +241,19 @@ class RunFeed:
         return frames[-1].seen, Batch(shown)
 
     async def _paced(self, frames: Sequence[Frame], chars_per_s: float) -> AsyncIterator[Batch]:
-        """Yield the frames to send: pieces of whole answers one by one, at their pace."""
+        """Yield the frames to send: pieces of whole answers one by one, at their pace.
+
+        None is waited for longer than for a sign of life.
+        """
         together: list[Frame] = []
         for frame in frames:
             together.append(frame)
-            if frame.chars and not self._is_hurried:
+            if frame.chars and not self._hurry.is_set():
                 yield Batch(together)
                 together = []
-                await current_clock().sleep(frame.chars / chars_per_s)
+                with suppress(TimeoutError):
+                    wait_s = min(frame.chars / chars_per_s, PING_S)
+                    await asyncio.wait_for(self._hurry.wait(), wait_s)
         if together:
             yield Batch(together)
 

@@ -8,14 +8,15 @@ ends its own reading and nothing else.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 from fastapi.sse import ServerSentEvent
 from starlette.responses import Response
-from starlette.websockets import WebSocketDisconnect
 
+from hasten.errors import HastenError
 from hasten.serve.stream.feed import BEGINNING, FORMATS, Seen, numbered
 from hasten.serve.stream.hasten import HastenEncoder
 
@@ -29,13 +30,15 @@ if TYPE_CHECKING:
     from hasten.serve.stream.feed import Reading, RunFeed
     from hasten.trace.event import RunEvent
 
+_log = logging.getLogger(__name__)
+
 RETRY_MS = 2_000
 """How long a browser waits before it connects again."""
 
 SEND = "hasten.send"
 """Where a request's scope has the server's own ``send``: a stream goes past what is around it."""
 
-_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 
 
 class EventStream(Response):
@@ -102,11 +105,19 @@ async def _send_all(socket: WebSocket, feed: RunFeed, reading: Reading) -> None:
 
 
 async def _hear(socket: WebSocket, cancel: Callable[[], Awaitable[object]]) -> None:
-    with suppress(WebSocketDisconnect):
-        while True:
-            with suppress(msgspec.DecodeError):
-                if msgspec.json.decode(await socket.receive_text()) == {"type": "cancel"}:
-                    await cancel()
+    while (heard := await socket.receive())["type"] != "websocket.disconnect":
+        if _is_cancel(heard.get("text")):
+            try:
+                await cancel()
+            except HastenError as error:
+                _log.warning("a run cannot be cancelled now: %s", error)
+
+
+def _is_cancel(text: str | None) -> bool:
+    """Whether a reader says ``{"type": "cancel"}``; whatever else it says is passed over."""
+    with suppress(msgspec.DecodeError, RecursionError):
+        return text is not None and msgspec.json.decode(text) == {"type": "cancel"}
+    return False
 
 
 async def _while_heard(
