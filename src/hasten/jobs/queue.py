@@ -18,7 +18,16 @@ from hasten.errors import NotFound, StoreError
 from hasten.jobs import table
 from hasten.jobs.job import JobRecord, JobRequest, check_request, new_job
 from hasten.jobs.sink import JobSink, JobSteps
-from hasten.jobs.statements import CHANNEL, KEEP, KEEP_TAKEN, LOST, NEWS, TAKE, kept_values
+from hasten.jobs.statements import (
+    CHANNEL,
+    KEEP,
+    KEEP_TAKEN,
+    LOST,
+    NEWS,
+    NEXT_DUE,
+    TAKE,
+    kept_values,
+)
 from hasten.store.peers import ENDED
 from hasten.store.sql.schema import jobs
 
@@ -165,7 +174,10 @@ class JobQueue:
 
     async def next_due_s(self) -> float | None:
         """Return when the next job is due that is not yet."""
-        return await self.store.read(partial(table.next_due_s, now_s=self.clock.now()))
+        work = partial(NEXT_DUE.run, values={"due_s": self.clock.now()})
+        (found,) = await self.store.read(work)
+        due_s: float | None = found["next_due_s"]
+        return due_s
 
     async def beat(self, job_ids: Sequence[str], lease_s: float) -> dict[str, int]:
         """Hold on to jobs; return the attempt of each that is still this worker's."""

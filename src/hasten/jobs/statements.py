@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     extract,
     func,
     literal_column,
@@ -97,6 +98,22 @@ def _take(dialect: str) -> list[Statement]:
     return [taken.returning(*jobs.c)]
 
 
+def _look(dialect: str) -> list[Statement]:
+    is_due = QUEUED & (jobs.c.due_s <= bindparam("due_s", type_=Double))
+    ends_s = select(func.min(jobs.c.lease_s)).where(RUNNING).scalar_subquery()
+    return [
+        select(
+            exists().where(is_due).label("is_due"),
+            (ends_s - now_of(dialect)).label("lease_left_s"),
+        )
+    ]
+
+
+def _next_due(_dialect: str) -> list[Statement]:
+    waits = QUEUED & (jobs.c.due_s > bindparam("due_s", type_=Double))
+    return [select(func.min(jobs.c.due_s).label("next_due_s")).where(waits)]
+
+
 def _settled() -> Update:
     due_s, worker = bindparam("again_at_s", type_=Double), bindparam("next_worker", type_=Text)
     changed = {
@@ -130,6 +147,12 @@ KEEP_TAKEN = Prepared(_keep_taken)
 
 TAKE = Prepared(_take)
 """The jobs, ``at_most`` so many, whose turn it is: the highest priority, then the longest due."""
+
+LOOK = Prepared(_look)
+"""Whether a job is due, and how long the next lease lasts, if there is one."""
+
+NEXT_DUE = Prepared(_next_due)
+"""When the next job is due that is not yet."""
 
 HOLD = Prepared(
     lambda _: [

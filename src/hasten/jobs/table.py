@@ -29,6 +29,7 @@ from hasten.jobs.job import INTERRUPTIONS, JobRecord
 from hasten.jobs.statements import (
     CHANNEL,
     HOLD,
+    LOOK,
     LOST,
     NEWS,
     QUEUED,
@@ -168,13 +169,6 @@ def started(job: JobRecord, worker: str, now_s: float) -> JobRecord:
     return msgspec.structs.replace(
         job, status="running", worker=worker, attempt=job.attempt + 1, started_s=started_s
     )
-
-
-def next_due_s(connection: Connection, now_s: float) -> float | None:
-    """Return when the next job is due that is not yet."""
-    query = select(func.min(jobs.c.due_s)).where(QUEUED, jobs.c.due_s > now_s)
-    due_s: float | None = connection.execute(query).scalar_one()
-    return due_s
 
 
 def beat(
@@ -349,12 +343,8 @@ def spent_usd(connection: Connection, since_s: float) -> float:
 
 def look(connection: Connection, now_s: float) -> Look:
     """Return what there is for workers to do, and when there may be more unasked."""
-    is_due = select(jobs.c.job_id).where(QUEUED, jobs.c.due_s <= now_s).limit(1)
-    left_s = select(func.min(jobs.c.lease_s) - _now(connection)).where(RUNNING)
-    return Look(
-        is_due=connection.execute(is_due).first() is not None,
-        lease_left_s=connection.execute(left_s).scalar_one(),
-    )
+    (found,) = LOOK.run(connection, {"due_s": now_s, "now_s": now_s})
+    return Look(is_due=bool(found["is_due"]), lease_left_s=found["lease_left_s"])
 
 
 def erase(connection: Connection, tenant: str, user: str) -> int:
