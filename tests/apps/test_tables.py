@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect
 
 from hasten.app import App, find_apps
+from hasten.errors import InvalidInput
 from hasten.store.sql import SqlStore, open_sql
 from hasten.store.sql.indexes import declared, verify
+from hasten.store.sql.migrate import downgrade
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,3 +108,32 @@ def test_all_branches_live_in_one_database(url: str) -> None:
                         assert len(set(keys)) == len(keys)
 
     asyncio.run(main())
+
+
+def test_a_branch_goes_down_and_up_again(url: str, app: App) -> None:
+    """Its tables go and come back; those of the others and their rows stay."""
+    apps = list(WITH_TABLES.values())
+    branches = [one.migrations for one in apps if one.migrations is not None]
+    undo = partial(downgrade, app=app.name, branches=branches)
+
+    async def main() -> None:
+        async with opened(url, *apps) as store:
+            before = await store.read(tables_there)
+            own = {name for name in before if name.startswith(f"{app.name}_")}
+            assert await store.write(undo) == [f"{app.name}_0001"]
+            assert await store.read(tables_there) == before - own
+            assert await store.write(undo) == []
+            with pytest.raises(InvalidInput, match="no revision 'x'"):
+                await store.write(partial(undo, to="x"))
+        async with opened(url, *apps) as store:
+            assert store.applied == [f"{app.name}_0001"]
+            assert await store.read(tables_there) == before
+            assert await store.read(partial(differences, metadata=app.tables)) == []
+            assert await store.write(partial(undo, to=f"{app.name}_0001")) == []
+
+    asyncio.run(main())
+
+
+def tables_there(connection: Connection) -> set[str]:
+    """Return the names of the tables there are."""
+    return set(inspect(connection).get_table_names())

@@ -29,6 +29,14 @@ def test_upgrade_says_what_it_applied(hasten: Callable[..., Said]) -> None:
     assert "up to date" in hasten("db", "upgrade").err
 
 
+def test_a_branch_without_a_way_down_stays(hasten: Callable[..., Said]) -> None:
+    """It says which revision has none, and what is not asked to go stays."""
+    said = hasten("db", "downgrade", "notebook", "--yes")
+    assert (said.code, "notebook_0001 says of no way down" in said.err) == (2, True)
+    assert "no revision 'x'" in hasten("db", "downgrade", "notebook", "--to", "x", "--yes").err
+    assert hasten("db", "downgrade", "notebook", "--to", "notebook_0001", "--yes").code == 0
+
+
 def test_indexes_are_verified_made_and_verified_again(hasten: Callable[..., Said]) -> None:
     """Exit 1 while one is missing, and what to do about it."""
     said = hasten("db", "indexes", "verify")

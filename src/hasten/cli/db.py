@@ -41,6 +41,7 @@ def add(command: typer.Typer, what: str) -> None:
     """Add the verb and what is below it."""
     db = typer.Typer(no_args_is_help=True)
     db.command("upgrade")(upgrade)
+    db.command("downgrade")(downgrade)
     indexes = typer.Typer(no_args_is_help=True)
     for name, verb in (("generate", generate), ("apply", apply), ("verify", verify)):
         indexes.command(name)(verb)
@@ -60,6 +61,30 @@ def upgrade(as_json: AsJson = False) -> None:
         write_json({"applied": done})
     else:
         err.print(f"applied {', '.join(done)}" if done else "up to date")
+
+
+def downgrade(
+    app: Annotated[str, typer.Argument(help="The application.")],
+    to: Annotated[
+        str, typer.Option(help="The revision to go back to; else all its tables are dropped.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Undo an application's migrations, before an older release of it is installed, or none."""
+    from hasten.store.sql.migrate import downgrade as undo
+
+    ((one, _),) = _with_tables(app)
+    branches = [found.migrations for found in find_apps().values() if found.migrations is not None]
+    if not yes:
+        what = f"back to {to}" if to else "with all its tables and what is in them"
+        typer.confirm(f"Undo the migrations of {one.name}, {what}?", abort=True, err=True)
+    work = partial(undo, app=one.name, branches=branches, to=to)
+    undone = with_runtime(lambda runtime: runtime.sql.write(work))
+    if as_json:
+        write_json({"undone": undone})
+    else:
+        err.print(f"undid {', '.join(undone)}" if undone else "there is nothing to undo")
 
 
 def generate(

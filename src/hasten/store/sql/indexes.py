@@ -116,6 +116,8 @@ def source(name: str, revision: str, down: str, indexes: Sequence[Index]) -> str
     lines += ["branch_labels = None", "depends_on = None", "", ""]
     lines += ["def upgrade() -> None:", f'    """Make what {name} declares."""']
     lines += [f"    {_operation(one)}" for one in indexes]
+    lines += ["", "", "def downgrade() -> None:", '    """Drop them."""']
+    lines += [f'    op.drop_index("{one.name}", "{_table(one)}")' for one in indexes]
     if not any("sa.text" in line for line in lines):
         lines.remove("import sqlalchemy as sa")
     return "\n".join(lines) + "\n"

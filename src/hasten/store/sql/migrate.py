@@ -20,6 +20,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hasten.errors import InvalidInput
 from hasten.store.base import first_epoch
 
 if TYPE_CHECKING:
@@ -79,6 +80,45 @@ def migrate(connection: Connection, branches: Sequence[Path] = ()) -> list[str]:
     with Operations.context(context):
         context.run_migrations()
     return applied
+
+
+def downgrade(
+    connection: Connection, app: str, branches: Sequence[Path], to: str = ""
+) -> list[str]:
+    """Undo what was applied of an application's branch, down to the revision ``to`` or all of it.
+
+    Returns the revisions undone, last to first. The caller's transaction must hold the lock and
+    commit. Raises ``InvalidInput`` for a revision that the branch does not have, or that says
+    of no way down.
+    """
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+
+    script = history(branches)
+    own = {one.revision: one for one in script.walk_revisions() if app in one.branch_labels}
+    if to and to not in own:
+        message = f"the branch of {app!r} has no revision {to!r}"
+        raise InvalidInput(message, field="to", value=to, allowed=sorted(own))
+    undone: list[str] = []
+
+    def steps(heads: Any, _context: Any) -> Iterable[RevisionStep]:
+        found = [
+            own[one.revision]
+            for head in heads
+            if head in own
+            for one in script.iterate_revisions(head, to or "base")
+        ]
+        for one in found:
+            if not hasattr(one.module, "downgrade"):
+                message = f"revision {one.revision} says of no way down: it has no downgrade()"
+                raise InvalidInput(message, field="to", value=to)
+        undone.extend(one.revision for one in found)
+        return [MigrationStep.downgrade_from_script(script.revision_map, one) for one in found]
+
+    context = MigrationContext.configure(connection, opts={"fn": steps})
+    with Operations.context(context):
+        context.run_migrations()
+    return undone
 
 
 def history(branches: Sequence[Path] = ()) -> ScriptDirectory:

@@ -103,3 +103,9 @@ def _make_indexes() -> None:
         "consultant_messages",
         ["tenant", "user", "conversation_id", "place"],
     )
+
+
+def downgrade() -> None:
+    """Drop the tables, with all that is in them."""
+    for name in ("alerts", "monitors", "messages", "sections", "analyses"):
+        op.drop_table(f"consultant_{name}")

@@ -43,3 +43,9 @@ def upgrade() -> None:
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
     )
+
+
+def downgrade() -> None:
+    """Drop the tables, with all that is in them."""
+    for name in ("items", "messages", "sessions"):
+        op.drop_table(f"okr_{name}")

@@ -48,3 +48,9 @@ def upgrade() -> None:
     )
     op.create_index("persona_personas_by_tenant", "persona_personas", ["tenant", "project_id"])
     op.create_index("persona_responses_by_persona", "persona_responses", ["persona_id"])
+
+
+def downgrade() -> None:
+    """Drop the tables, with all that is in them."""
+    for name in ("responses", "personas", "projects"):
+        op.drop_table(f"persona_{name}")
