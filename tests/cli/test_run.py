@@ -249,3 +249,15 @@ def test_sigterm_is_an_interrupt(tmp_path: Path, hasten: Callable[..., Said]) ->
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == INTERRUPTED
     assert [run["status"] for run in hasten("runs", "--json").json] == ["cancelled"]
+
+
+def test_a_killed_run_is_told_apart(tmp_path: Path, hasten: Callable[..., Said]) -> None:
+    """Its process could say nothing more; the next one to look says that it was interrupted."""
+    command = [HASTEN, "run", "--clock", "real", "--speed", "2"]
+    with subprocess.Popen(command, cwd=tmp_path) as process:
+        while not hasten("runs", "--json").json:
+            assert process.poll() is None
+        process.kill()
+    (run,) = hasten("runs", "--json").json
+    assert (run["status"], run["error"]["code"]) == ("failed", "interrupted")
+    assert " interrupted " in hasten("runs").out

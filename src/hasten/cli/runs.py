@@ -20,6 +20,7 @@ from hasten.cli.terminal import (
     write_json,
 )
 from hasten.trace.log import RunFilter
+from hasten.trace.recorder import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List runs, newest first, or show one."""
+    """List runs, newest first, or show one; one whose process was killed was interrupted."""
     if run_id is not None:
         _show(run_id, as_json=as_json)
         return
@@ -64,7 +65,8 @@ def _list(found: Sequence[RunRecord]) -> None:
     for run in found:
         clock = run.clock if run.speed == 1 else f"{run.clock} ×{run.speed:g}"
         time = seconds(None if run.ended_s is None else run.duration_s)
-        table.add_row(run.run_id, run.app, run.mode, run.status, time, clock, ago(run.started_s))
+        outcome = "interrupted" if run.error == INTERRUPTED else run.status
+        table.add_row(run.run_id, run.app, run.mode, outcome, time, clock, ago(run.started_s))
     out.print(table)
 
 
