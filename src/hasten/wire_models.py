@@ -13,7 +13,6 @@ from hasten.model.chain import ChainPolicy, build_chain, limited, surround
 from hasten.model.limit import LimitPolicy
 from hasten.model.price import PRICES, Price
 from hasten.model.providers import named, provider_model
-from hasten.model.simulated import SimProfile, SimulatedModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +38,8 @@ def simulated_model(
     records_prompts: bool = False,
 ) -> Model:
     """Return the simulated model as ``app``'s profile wants it, inside its chain."""
+    from hasten.model.simulated import SimulatedModel
+
     policy = dataclasses.replace(chain_policy(app, mode), records_prompts=records_prompts)
     return build_chain(SimulatedModel(app.profile), policy, cache=cache)
 
@@ -98,6 +99,8 @@ def upstream_model(
     """
     policy = ChainPolicy(prices=prices, limit=LimitPolicy())
     if upstream.protocol == "simulated":
+        from hasten.model.simulated import SimProfile, SimulatedModel
+
         usual = SimProfile()
         paced = dataclasses.replace(
             usual,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hasten.cli.workers import Served, listen
+from hasten.cli.workers import Served, faint, listen, strong
 from hasten.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -59,15 +59,15 @@ def serve(
     with only_server(settings.home):
         port = free_port(settings.host, settings.port)
         answering = settings.model or "the simulated model, no key needed"
-        ready = (
-            f"[bold]Hasten[/bold] on {url_of(settings.host, port)}  ·  {answering}\n"
-            f"[dim]console /  ·  API docs /docs  ·  state in {settings.home}[/dim]"
+        ready = f"{strong('Hasten')} on {url_of(settings.host, port)}  ·  {answering}\n" + faint(
+            f"console /  ·  API docs /docs  ·  state in {settings.home}"
         )
         if settings.workers > 1:
-            ready += f"\n[dim]{settings.workers} workers, which share runs through {shared}[/dim]"
+            said = f"{settings.workers} workers, which share runs through {shared}"
+            ready += f"\n{faint(said)}"
         chosen = settings.model_copy(update={"port": port})
         if gateway_only:
-            ready = f"[bold]Hasten gateway[/bold] on {url_of(settings.host, port)}/v1"
+            ready = f"{strong('Hasten gateway')} on {url_of(settings.host, port)}/v1"
         load = functools.partial(_load_alone if gateway_only else _load, chosen)
         interface: Literal["ASGI", "RSGI"] = "RSGI" if gateway_only else "ASGI"
         listen(load, settings.host, port, ready, workers=settings.workers, interface=interface)

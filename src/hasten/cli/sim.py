@@ -10,7 +10,7 @@ import typer
 
 from hasten.app import DEFAULT_APP, find_apps, pick_app
 from hasten.cli.serve import free_port, url_of
-from hasten.cli.workers import Served, listen
+from hasten.cli.workers import Served, faint, listen, strong
 
 if TYPE_CHECKING:
     from hasten.model.simulated import SimProfile
@@ -33,9 +33,9 @@ def sim(
     port = free_port(LOOPBACK, port)
     url = url_of(LOOPBACK, port)
     ready = (
-        f"[bold]Simulated model[/bold] {profile.name}, profile of {app}; "
+        f"{strong('Simulated model')} {profile.name}, profile of {app}; "
         f"ANTHROPIC_BASE_URL={url} GEMINI_BASE_URL={url}/v1beta\n"
-        f"[dim]OPENAI_BASE_URL={url}/v1 hasten run {app} --model {profile.name}[/dim]"
+        + faint(f"OPENAI_BASE_URL={url}/v1 hasten run {app} --model {profile.name}")
     )
     listen(functools.partial(_load, profile, speed), LOOPBACK, port, ready)
 

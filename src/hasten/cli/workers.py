@@ -21,7 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hasten.cli.terminal import err
+import typer
+
 from hasten.clock import current_clock
 from hasten.errors import HastenError, MissingExtra
 
@@ -41,6 +42,9 @@ CONNECTION_BYTES = 16_384
 
 COLLECT_AFTER = (10_000, 20, 50)
 """Garbage is looked for after so many new objects; by default 700, and everything is looked at."""
+
+strong, faint = partial(typer.style, bold=True), partial(typer.style, dim=True)
+"""How a line that a server tells is set; rich, for the same, takes a tenth of its start to load."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class _Start:
                 _keep_what_is_loaded()
                 with suppress(FileNotFoundError):
                     self.token.unlink()
-                    err.print(self.ready, soft_wrap=True)
+                    typer.echo(self.ready, err=True)
                 return
 
 

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from hasten.cache.shown import stats_shown
 from hasten.errors import Forbidden, HastenError, InvalidInput
 from hasten.serve.admission import close_if_open
-from hasten.serve.figures import CONTENT_TYPE, gateway_exposition
 from hasten.serve.gateway.door import RsgiExchange
 from hasten.serve.gateway.gateway import Gateway
 from hasten.serve.gateway.refusal import told_error, told_refusal
@@ -110,6 +109,8 @@ class GatewayAlone:
             raise Forbidden(message)
         if path == "/api/gateway":
             return JSON, orjson.dumps(gateway_shown(gateway))
+        from hasten.serve.figures import CONTENT_TYPE, gateway_exposition
+
         return CONTENT_TYPE, await gateway_exposition(self._stores, gateway)
 
 

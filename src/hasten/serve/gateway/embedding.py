@@ -15,7 +15,6 @@ from hasten.errors import ModelTimeout, ModelUnavailable, RateLimited
 from hasten.model import embed_wire
 from hasten.model.batched_embed import BatchedEmbedding, EmbedBatchPolicy
 from hasten.model.embed import EmbeddingModel
-from hasten.model.simulated_embed import SimulatedEmbedding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +86,8 @@ def _embedding_of(upstream: Upstream) -> EmbeddingModel:
 
 def _wire_of(upstream: Upstream) -> EmbeddingModel:
     if upstream.protocol == "simulated":
+        from hasten.model.simulated_embed import SimulatedEmbedding
+
         return SimulatedEmbedding()
     from hasten.model.http import Deadlines, Endpoint
     from hasten.model.openai_embed import OpenAIEmbedding
