@@ -261,7 +261,7 @@ def test_the_log_says_at_the_end_what_was_reused(
         for _ in range(3):
             await store(client, ANN, FACTS, "AI")
 
-    with caplog.at_level("INFO", "hasten.wire"):
+    with caplog.at_level("INFO", "hasten.wire_stores"):
         on_server(test)
     final, facts = [one for one in caplog.messages if one.startswith("[CACHE_STATS] ")]
     assert "'cache_hits': 2, 'cache_misses': 1, 'hit_rate_percent': 66.67" in final
