@@ -108,7 +108,7 @@ def upstream_model(
             prefill_tokens_per_s=usual.prefill_tokens_per_s * speed,
             decode_tokens_per_s=usual.decode_tokens_per_s * speed,
         )
-        return build_chain(SimulatedModel(paced), ChainPolicy())
+        return build_chain(SimulatedModel(paced), ChainPolicy(prices=prices))
     from hasten.model.http import Deadlines, Endpoint
 
     within = Deadlines(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from hasten.settings import PriceSettings
+from hasten.settings import PriceSettings, UpstreamSettings
 from tests.serve.gateway.conftest import CHAT, MESSAGES, Door, ask
 
 if TYPE_CHECKING:
@@ -136,3 +136,17 @@ def test_a_price_of_ones_own(through: Callable[..., Any]) -> None:
         assert float(free.headers["hasten-cost-usd"]) == 0.0
 
     through(test, prices=prices)
+
+
+def test_a_price_of_ones_own_for_the_simulated_model(through: Callable[..., Any]) -> None:
+    """So that a trial costs what the real thing will."""
+
+    async def test(door: Door) -> None:
+        told = await door.post(CHAT, ask("tea?", model="sim-standard"))
+        usage = told.json["usage"]
+        cost = usage["prompt_tokens"] * 100 / 1e6 + usage["completion_tokens"] * 200 / 1e6
+        assert float(told.headers["hasten-cost-usd"]) == pytest.approx(cost, abs=1e-6)
+
+    simulated = UpstreamSettings(name="sim", protocol="simulated")
+    prices = {"sim-standard": PriceSettings(in_usd=100.0, out_usd=200.0)}
+    through(test, upstreams=(simulated,), prices=prices, speed=100.0)

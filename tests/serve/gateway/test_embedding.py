@@ -57,6 +57,7 @@ def test_five_callers_are_one_request(through: Callable[..., Any]) -> None:
             assert answer.json["usage"]["prompt_tokens"] > 0
             assert "stored" in answer.said
         assert door.gateway.upstreams.all[0].calls == {"200": 1}
+        assert all(one.tokens_in > 0 for one in door.gateway.calls.latest)
         assert len(door.gateway.calls.latest) == 5
         assert 0 < sum(door.gateway.calls.cost_usd.values()) < 1e-5
         again = await door.post(EMBEDDINGS, wanted("mint tea"), **ann)
@@ -95,6 +96,7 @@ def test_without_a_window_each_goes_through_untouched(through: Callable[..., Any
         asks = [wanted("tea"), wanted("mint", odd=1)]
         await asyncio.gather(*(door.post(EMBEDDINGS, ask) for ask in asks))
         assert sorted((one.body for one in door.provider.seen), key=str) == sorted(asks, key=str)
+        assert [one.tokens_in for one in door.gateway.calls.latest] == [2, 2]
 
     through(test)
 

@@ -261,7 +261,8 @@ class Relay:
             found, told = await embed(who, orjson.dumps(question.body))
             self._note(here, Response(text="", model=found.model, usage=found.usage))
         errand.told = Told(_OK, [JSON], orjson.dumps(told))
-        return StoredAnswer(tail=errand.told.body[1:], has_new_id=False)
+        tokens_in = found.usage.tokens_in
+        return StoredAnswer(tail=errand.told.body[1:], has_new_id=False, tokens_in=tokens_in)
 
     async def _chained(self, errand: Errand, upstream: Upstream) -> StoredAnswer:
         question = errand.question

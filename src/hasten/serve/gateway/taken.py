@@ -154,9 +154,10 @@ def taken_plain(
             return StoredAnswer(tail=body, is_whole=False), None
         if not route.id_prefix:
             usage = told.get("usage")
-            tokens = usage.get("prompt_tokens", 0) if isinstance(usage, dict) else 0
-            response = Response(text="", model=question.model, usage=Usage(int(tokens or 0)))
-            return StoredAnswer(tail=orjson.dumps(told)[1:], has_new_id=False), response
+            tokens = int((usage.get("prompt_tokens") if isinstance(usage, dict) else 0) or 0)
+            response = Response(text="", model=question.model, usage=Usage(tokens))
+            tail = orjson.dumps(told)[1:]
+            return StoredAnswer(tail=tail, has_new_id=False, tokens_in=tokens), response
         response = whole_response(route, body, question.model)
     except (HastenError, ValueError, TypeError):
         return StoredAnswer(tail=body, is_whole=False), None
