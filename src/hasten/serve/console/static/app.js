@@ -64,7 +64,12 @@ function App() {
         view === "cache" &&
         html`<${CachePage} app=${app} form=${catalog.form} onError=${catalog.setFailure} />`
       }
-      ${view === "gateway" && html`<${GatewayPage} onError=${catalog.setFailure} />`}
+      ${
+        view === "gateway" &&
+        html`
+          <${GatewayPage} isWaiting=${failure?.status === 401} onError=${catalog.setFailure} />
+        `
+      }
       ${
         app &&
         view === "quality" &&

@@ -19,8 +19,8 @@ import { Table } from "./table.js";
 const LOOK_MS = 1000;
 const SHOWN = 40;
 
-/** `onError` hears what the server refuses. */
-export function GatewayPage({ onError }) {
+/** `onError` hears what the server refuses, null when it is well again; a key may be waited for. */
+export function GatewayPage({ isWaiting, onError }) {
   const [figures, setFigures] = useState(null);
   const [calls, setCalls] = useState([]);
   const [which, setWhich] = useState({});
@@ -33,7 +33,7 @@ export function GatewayPage({ onError }) {
       ]),
     [which],
   );
-  useLooking(load, isLive, onError);
+  useLooking(load, { isLive, isWaiting, onError });
   return html`
     <div class="cache gateway">
       ${figures && html`<${Figures} figures=${figures} />`}
@@ -61,26 +61,30 @@ function exceptForbidden(error) {
   if (error.status !== 403) throw error;
 }
 
-/** Looks once, then again and again while the page is seen, one look after the other. */
-function useLooking(load, isLive, onError) {
+/** Looks once, then again and again while the page is seen; a server that is gone may come back. */
+function useLooking(load, { isLive, isWaiting, onError }) {
   useEffect(() => {
+    if (isWaiting) return undefined;
     let timer = 0;
     let isOver = false;
-    const look = () =>
-      (document.hidden ? Promise.resolve() : load())
-        .catch((error) => {
-          isOver = true;
-          onError(error);
-        })
-        .then(() => {
-          if (!isOver && isLive) timer = setTimeout(look, LOOK_MS);
-        });
+    let hasFailed = false;
+    const look = async () => {
+      try {
+        if (!document.hidden) await load();
+        if (hasFailed) onError(null);
+        hasFailed = false;
+      } catch (error) {
+        hasFailed = true;
+        onError(error);
+      }
+      if (!isOver && isLive) timer = setTimeout(look, LOOK_MS);
+    };
     look();
     return () => {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [load, isLive]);
+  }, [load, isLive, isWaiting]);
 }
 
 function Figures({ figures }) {
