@@ -45,6 +45,9 @@ http {{
     access_log off;
     keepalive_requests 1000000000;
     client_body_buffer_size 128k;
+    proxy_buffer_size 64k;
+    proxy_buffers 4 64k;
+    proxy_busy_buffers_size 128k;
     open_file_cache max=1000;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;

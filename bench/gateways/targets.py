@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 TARGET_CORE, LOAD_CORE = 0, 1
-START_WITHIN_S = 60.0
+START_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
