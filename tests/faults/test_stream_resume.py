@@ -126,3 +126,14 @@ def test_no_stream_loses_or_doubles_a_message(tmp_path: Path) -> None:
 def test_no_stream_of_a_thousand_loses_or_doubles_a_message(tmp_path: Path, seed: int) -> None:
     """The same at full size."""
     check(tmp_path, 1_000, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["REDIS_URL", "DATABASE_URL"])
+def test_nor_through_redis_or_postgres(
+    tmp_path: Path, name: str, request: pytest.FixtureRequest
+) -> None:
+    """Workers that hear of each other by Redis, and that have their runs in PostgreSQL."""
+    url = request.getfixturevalue("redis_url" if name == "REDIS_URL" else "postgres_url")
+    (tmp_path / ".env").write_text(f"{name}={url}\n", encoding="utf-8")
+    check(tmp_path, 1_000, seed=11)

@@ -40,6 +40,7 @@ class RunsElsewhere:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._news: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+        self._asked: dict[str, asyncio.Task[RunRecord]] = {}
         self._is_closed = False
 
     def hear(self, run_id: str = "") -> None:
@@ -57,18 +58,18 @@ class RunsElsewhere:
     async def record(self, run_id: str) -> RunRecord:
         """Return a run's line; it is waited for if the run can only just have begun.
 
-        Whoever starts a run has its id a moment before others can read of it. Raises
-        ``NotFound``, ``StoreUnavailable``.
+        Whoever starts a run has its id a moment before others can read of it. A thousand
+        readers who come together ask the sink once. Raises ``NotFound``, ``StoreUnavailable``.
         """
         news = self._news_of(run_id)
         try:
-            return await self._sink.run(run_id)
+            return await self._line(run_id)
         except NotFound:
             if not _is_new(run_id):
                 raise
         with suppress(TimeoutError):
             await asyncio.wait_for(news.wait(), LOOK_S)
-        return await self._sink.run(run_id)
+        return await self._line(run_id)
 
     async def follow(
         self, run_id: str, after: int, here: Callable[[], object]
@@ -94,6 +95,18 @@ class RunsElsewhere:
             async with asyncio.timeout(within_s):
                 async for _ in self.follow(run_id, 0, lambda: None):
                     pass
+
+    async def _line(self, run_id: str) -> RunRecord:
+        asked = self._asked.get(run_id)
+        if asked is None:
+            asked = self._asked[run_id] = asyncio.create_task(self._ask(run_id))
+        return await asyncio.shield(asked)
+
+    async def _ask(self, run_id: str) -> RunRecord:
+        try:
+            return await self._sink.run(run_id)
+        finally:
+            del self._asked[run_id]
 
     def _news_of(self, run_id: str) -> asyncio.Event:
         """Return what is set once there may be news of a run, for as long as it is held on to."""
