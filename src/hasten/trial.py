@@ -349,7 +349,8 @@ def _read_load(app: App, target: Target, loads: Sequence[Result]) -> Reading:
     value = whole[0].data.get(figure)
     if value is None:
         known = ", ".join(name for name, one in whole[0].data.items() if isinstance(one, float))
-        return reading(app.name, target, None, why=f"a load test has no {figure!r}; it has {known}")
+        why = f"a load test has no {figure!r}; it has {known}"
+        return reading(app.name, target, None, why=why, at_s=whole[0].at_s)
     return reading(app.name, target, float(value), at_s=whole[0].at_s)
 
 

@@ -94,6 +94,9 @@ def test_a_target_reads_the_newest_whole_load_test() -> None:
         False,
         True,
     )
+    assert (lacking.is_missed, unknown.is_missed) == (False, True), (
+        "what was never tried, and wrong"
+    )
     assert "no 'p42_s'; it has p95_s" in unknown.why
     with pytest.raises(SettingsError, match="clock='load'"):
         replace(normal, clock="real")

@@ -48,7 +48,7 @@ def check(
     """Measure an application's targets and make its experiments; exit 1 if one does not hold."""
     stating = _stating(app)
     readings, made = _found_last(stating) if last else _found_now(stating)
-    held = [one.is_held for one in readings] + [one.is_held for one in made]
+    held = [not one.is_missed for one in readings] + [one.is_held for one in made]
     is_held = all(held)
     if as_json:
         rows = [msgspec.to_builtins(one) for one in readings]
@@ -120,7 +120,7 @@ async def _keep(
 ) -> None:
     if readings:
         data: dict[str, Any] = {"readings": [msgspec.to_builtins(one) for one in readings]}
-        is_held = all(one.is_held for one in readings)
+        is_held = not any(one.is_missed for one in readings)
         await runtime.results.add("check", app, "targets", data, is_held=is_held)
     for one in made:
         data = msgspec.to_builtins(one)

@@ -57,7 +57,7 @@ def _loads(apps: Sequence[App]) -> list[Result]:
 
 def show(readings: Sequence[Reading], *, as_json: bool) -> None:
     """Show the readings and end with exit code 1 if one is not held."""
-    is_held = all(one.is_held for one in readings)
+    is_held = not any(one.is_missed for one in readings)
     if as_json:
         rows = [msgspec.to_builtins(one) for one in readings]
         write_json({"schema": SCHEMA, "held": is_held, "readings": rows})
@@ -86,10 +86,13 @@ def draw(readings: Sequence[Reading]) -> None:
         out.print(table, end="\n\n")
     for one in readings:
         if one.why:
-            out.print(Text(f"{one.app} {one.name}: {one.why}", "red"))
+            out.print(
+                Text(f"{one.app} {one.name}: {one.why}", "red" if one.is_missed else "yellow")
+            )
     _draw_dates(readings)
     held = sum(one.is_held for one in readings)
-    out.print(f"{held} of {len(readings)} figures held; simulated seconds, * on the real clock")
+    known = sum(one.is_held or one.is_missed for one in readings)
+    out.print(f"{held} of {known} figures held; simulated seconds, * on the real clock")
 
 
 def _draw_dates(readings: Sequence[Reading]) -> None:
@@ -100,6 +103,8 @@ def _draw_dates(readings: Sequence[Reading]) -> None:
 
 def _cells(one: Reading) -> list[Text]:
     verdict = Text("held", "green") if one.is_held else Text("missed", "bold red")
+    if not one.is_held and not one.is_missed:
+        verdict = Text("not yet", "yellow")
     clock = MARKS[one.clock]
     return [
         Text(one.about),

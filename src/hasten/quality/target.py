@@ -98,6 +98,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     at_s: float | None = None
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether it falls short; a load that was never put on says nothing yet."""
+        return not self.is_held and (self.clock != "load" or self.at_s is not None)
+
 
 def reading(
     app: str,

@@ -84,6 +84,39 @@ async def failures(trial: Trial) -> float:
     return 100 * failed / asked
 
 
+def under_load(profile: str, users: int, bounds: dict[str, float], a_second: float) -> list[Target]:
+    """Return the targets of a load test, as the plan has its results: seconds by figure."""
+    cells = [
+        Target(
+            name=f"{profile}_{figure}",
+            about=f"{figure.upper()} at {users} users",
+            clock="load",
+            load=f"{profile}.{figure}_s",
+            at_most=most_s,
+            plan=f"{most_s:g} s",
+        )
+        for figure, most_s in bounds.items()
+    ]
+    rate = Target(
+        name=f"{profile}_rate",
+        about=f"requests a second, {users} users",
+        clock="load",
+        load=f"{profile}.requests_per_s",
+        at_least=a_second,
+        unit="/s",
+        plan=f"{a_second:g}",
+    )
+    failed = Target(
+        name=f"{profile}_failures",
+        about=f"failures at {users} users",
+        clock="load",
+        load=f"{profile}.failures",
+        at_most=0,
+        unit="",
+    )
+    return [*cells, rate, failed]
+
+
 TARGETS = (
     Target(name="one", about="one framework, cold", measure=cold("one"), at_most=20.0, plan="38 s"),
     Target(
@@ -112,4 +145,6 @@ TARGETS = (
         changes={"profile": FAULTY},
         is_raced=False,
     ),
+    *under_load("normal", 100, {"p50": 1.25, "p95": 3.1, "p99": 5.4}, a_second=41),
+    *under_load("burst", 500, {"p50": 2.8, "p95": 8.2, "p99": 12.1}, a_second=74),
 )
