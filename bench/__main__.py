@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ NOT_BENCHMARKS = {
 
 def main() -> None:
     """Run the benchmark named on the command line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with it
     here = str(Path(__file__).parent)
     names = sorted({found.name for found in pkgutil.iter_modules([here])} - NOT_BENCHMARKS)
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
