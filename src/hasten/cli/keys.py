@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from hasten.caller import Caller, Role
-from hasten.cli.terminal import AsJson, ago, err, out, with_runtime, write_json
+from hasten.cli.terminal import AsJson, ago, err, out, with_stores, write_json
 from hasten.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def create(
     limits = KeyLimits(
         models=tuple(model or ()), rate_per_min=rate, budget_usd=budget, cache_scope=cache_scope
     )
-    key_id, secret = with_runtime(
-        lambda runtime: runtime.keys.create(Caller(tenant, user, role), label, limits)
+    key_id, secret = with_stores(
+        lambda stores: stores.keys.create(Caller(tenant, user, role), label, limits)
     )
     if as_json:
         write_json({"key_id": key_id, "secret": secret})
@@ -71,7 +71,7 @@ def create(
 
 def list_keys(as_json: AsJson = False) -> None:
     """List the keys, oldest first."""
-    found = with_runtime(lambda runtime: runtime.keys.all())
+    found = with_stores(lambda stores: stores.keys.all())
     if as_json:
         write_json(found)
     elif found:
@@ -108,5 +108,5 @@ def _limits(limits: KeyLimits) -> str:
 
 def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as listed.")]) -> None:
     """Revoke a key."""
-    with_runtime(lambda runtime: runtime.keys.revoke(key_id))
+    with_stores(lambda stores: stores.keys.revoke(key_id))
     err.print(f"revoked {key_id}")

@@ -46,7 +46,7 @@ def runs(
         _show(run_id, as_json=as_json)
         return
     which = RunFilter(app=app, mode=mode, limit=limit)
-    found = with_runtime(lambda runtime: runtime.runs(which))
+    found = with_runtime(lambda runtime: runtime.runs(which), apps={})
     if as_json:
         write_json([_plain(run) for run in found])
     elif found:
