@@ -46,6 +46,12 @@ asyncio.run(tell_starts(sys.argv[1], sys.argv[2]))
 """
 
 
+IDLE_WORKER = """
+from bench.jobs import idle_percent
+print(idle_percent())
+"""
+
+
 def cases() -> list[Case]:
     """Return what is measured."""
     found = []
@@ -204,6 +210,14 @@ async def _many_us(url: str, folder: str, *, is_synced: bool = False) -> float:
 
 
 def _idle_percent() -> float:
+    """Measure a process of its own: this one draws its progress meanwhile."""
+    command = [sys.executable, "-c", IDLE_WORKER]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - our own program
+
+
+def idle_percent() -> float:
+    """Return what a worker with nothing to do takes of a core; the process's main function."""
+
     async def main(folder: str) -> float:
         async with _working(f"sqlite:///{folder}/jobs.db", folder, lambda _job: None):
             await asyncio.sleep(0.5)

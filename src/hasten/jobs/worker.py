@@ -193,20 +193,19 @@ class JobWorker:
             self._is_asleep = False
 
     async def _look_around(self) -> None:
-        """Look when a process died, when a lease ends and every ``LOOK_S``, however busy it is.
+        """Look at first, when a process died, when a lease ends and now and then, however busy.
 
         Others wait for what the dead had.
         """
-        wait_s = LOOK_S
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._died.wait(), wait_s)
-            self._died.clear()
             try:
                 wait_s = await self._look()
             except StoreError as error:
                 _log.warning("nothing is looked for: %s", error)
                 wait_s = RETRY_S
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._died.wait(), wait_s)
+            self._died.clear()
 
     async def _look(self) -> float:
         """Look once; return in how many seconds to look again."""
@@ -216,7 +215,11 @@ class JobWorker:
         if seen.has_work:
             self._news.set()
         left_s = LOOK_S if seen.lease_left_s is None else max(seen.lease_left_s, 0.0) + PAST_S
-        return min(left_s, LOOK_S)
+        return min(left_s, self._look_every_s)
+
+    @property
+    def _look_every_s(self) -> float:
+        return min(LOOK_S, self.policy.lease_s)  # so that no lease begins and ends unseen
 
     def _begin(self, job: JobRecord) -> None:
         task = asyncio.create_task(self._work(job), name=job.job_id)

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 WAL_TRIES = 20
 """So often a file is tried; each time another process may be first."""
 
-TAKE_IN_ROWS = 1_000
-"""After so many changed rows the log is taken into the file, beside what else goes on."""
+TAKE_IN_ROWS = 2_500
+"""After so many changed rows the log is taken into the file, beside what else goes on.
+
+Not sooner: whoever commits first afterwards begins the log anew and waits for the disk once.
+"""
 
 LOG_PAGES = 16_000
 """Should that not keep up, whoever commits has to wait for it once the log is this long."""
