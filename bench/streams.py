@@ -128,7 +128,7 @@ async def _followed_ms(
     recorder = new_recorder()
     log = RunLog(recorder, sink)
     run_id = recorder.run.run_id
-    await asyncio.sleep(0.05)  # the run's line is stored
+    await sink.save(recorder.run)
     events = log.follow() if follow is None else follow(run_id, log)
 
     async def record_of() -> RunRecord:

@@ -31,8 +31,11 @@ _log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5.0
 """A sink that was unavailable is not asked again for this long, so a frozen one slows no stream."""
 
-GATHER_S = 0.01
-"""Events that come so soon after others were stored are stored together."""
+GATHER_S = 0.001
+"""Events that come so soon after others were stored are stored together.
+
+It is the most that gathering adds to an event, of which a reader should hear within 2 ms.
+"""
 
 
 class RunFilter(msgspec.Struct, frozen=True, kw_only=True):
