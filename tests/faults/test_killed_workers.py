@@ -228,14 +228,21 @@ async def die_before_the_end(runtime: Runtime) -> None:
     (job,) = await runtime.queue.take(TakeLimits(jobs=1, lease_s=60))
     sink, steps = await runtime.queue.attempt(job)
 
+    async def append_but_the_end(told: Sequence[Any]) -> None:
+        left = [event for event in told if event.type != "run.finished"]
+        if left:
+            await JobSink.append(sink, left)
+        if len(left) < len(told):
+            sink.abandon()
+
     async def save_but_the_end(
         run: RunRecord, told: Sequence[Any] = (), spans: Sequence[Any] = ()
     ) -> None:
         if any(event.type == "run.finished" for event in told):
-            await sink.append([event for event in told if event.type != "run.finished"])
-            sink.abandon()
+            await append_but_the_end(told)
         else:
             await JobSink.save(sink, run, told, spans)
 
+    sink.append = append_but_the_end  # type: ignore[method-assign]
     sink.save = save_but_the_end  # type: ignore[method-assign]
     await jobs._perform(job, sink, steps)
