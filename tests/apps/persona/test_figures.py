@@ -19,6 +19,7 @@ from hasten.apps.persona.board import (
 from hasten.apps.persona.events import PersonaLog
 from hasten.apps.persona.prompts import CONTEXT_CHARS, JOURNEY, STORY_CHARS, short_request
 from hasten.caller import Caller, set_caller
+from hasten.errors import NotFound
 from hasten.trace.event import RunEvent
 from hasten.trial import measure_target, try_virtually
 
@@ -54,7 +55,6 @@ def test_a_change_is_a_new_version_at_once() -> None:
     async def measure(trial: Trial) -> float:
         set_caller(Caller("trial", "ann"))
         sample = await find_persona(trial.tables, "p01")
-        assert sample is not None
         own = await copy_persona(trial.tables, sample, "mine")
         for age in (30, 31):
             before = await trial.run({"persona_id": "mine"})
@@ -92,11 +92,11 @@ def test_nobody_sees_or_changes_what_another_tenant_has() -> None:
     async def measure(trial: Trial) -> float:
         set_caller(Caller("one", "ann"))
         sample = await find_persona(trial.tables, "p01")
-        assert sample is not None
         await copy_persona(trial.tables, sample, "mine")
         assert not await change_persona(trial.tables, "p01", PersonaChange(age=20))
         set_caller(Caller("two", "bob"))
-        assert await find_persona(trial.tables, "mine") is None
+        with pytest.raises(NotFound):
+            await find_persona(trial.tables, "mine")
         assert not await change_persona(trial.tables, "mine", PersonaChange(age=20))
         return 0.0
 
