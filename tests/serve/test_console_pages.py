@@ -136,7 +136,7 @@ def test_jobs_are_listed_followed_cancelled_and_retried(page: Page) -> None:
     page.get_by_label("State").select_option("dead")
     expect(row_of(page, done)).to_have_count(0)
     row_of(page, dead).get_by_role("button", name="Retry").click()
-    expect(row_of(page, dead)).to_have_count(0)
+    page.wait_for_function(DIED_AGAIN, arg=dead)
     page.get_by_label("State").select_option("")
     expect(row_of(page, dead).locator(".status")).to_have_text("dead")
 
@@ -144,6 +144,10 @@ def test_jobs_are_listed_followed_cancelled_and_retried(page: Page) -> None:
     page.wait_for_url(lambda url: done["run_id"] in url)
     page.get_by_role("tab", name="Answer").click()
     page.get_by_text("facts about tea").first.wait_for()
+
+
+DIED_AGAIN = """dead => fetch(`/api/jobs/${dead.job_id}`).then((answer) => answer.json())
+    .then((job) => job.status === "dead" && job.run_id !== dead.run_id)"""
 
 
 def submit(page: Page, inputs: dict[str, str], **asked: float) -> dict[str, str]:
