@@ -35,7 +35,7 @@ STREAM = '"stream":true,'
 AT_LEAST = 32
 """How many calls are a figure; who is slow gets the time for them."""
 
-ALONE, DIRECT = "gateway only", "direct"
+ALONE, DIRECT, FROZEN = "gateway only", "direct", "gateway only, its Redis frozen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,8 @@ class Bench:
         provider = self.target(DIRECT).port
         if name in PEERS:
             return PEERS[name].start(provider)
+        if name == FROZEN:
+            return targets.hasten_with_frozen_redis(provider)
         return targets.hasten("rsgi" if name == ALONE else "asgi", provider)
 
     def _stop_all(self) -> None:
@@ -107,8 +109,19 @@ def cases(sizes: Sizes = FULL) -> list[Case]:
         _added("pass-through p50, 1 connection", partial(_pass_p50, bench), 0.45),
         _added("first token, 1 stream", partial(_first, bench, 1), 0.5),
         _added(f"first token, {streams} streams", partial(_first, bench, streams), 0.5),
+        _frozen(bench),
         *_started(bench),
     ]
+
+
+def _frozen(bench: Bench) -> Case:
+    """Return what a stored miss takes longer on the average while Redis says nothing at all."""
+
+    def more() -> float:
+        bench.stop(FROZEN)  # so that each repeat has calls that find it out
+        return _mean(bench, FROZEN) - _mean(bench, ALONE)
+
+    return Case(f"added by a frozen Redis, {ALONE}", "ms", {OURS: more}, goal=5.0)
 
 
 def _both(name: str, work: Callable[[str], float], goals: tuple[float, float]) -> list[Case]:
@@ -162,6 +175,12 @@ def _load(bench: Bench, name: str, body: str, connections: int, way: str = "kept
 
 def _cost(bench: Bench, body: str, name: str) -> float:
     return driven(_load(bench, name, body, 16)).call_us
+
+
+def _mean(bench: Bench, name: str) -> float:
+    load = _load(bench, name, SMALL, 1)
+    load.warm_s = 0.0  # the first call is what finds a frozen Redis out
+    return driven(load).call_us / 1e3
 
 
 def _p50(bench: Bench, body: str, name: str) -> float:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bench.gateways.load import Figures, Load
+from hasten.testing.redis import run_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ def running(
 
 
 @contextmanager
-def hasten(kind: str, provider_port: int) -> Iterator[Started]:
+def hasten(kind: str, provider_port: int, redis_url: str = "") -> Iterator[Started]:
     """Run our server, whole (``asgi``) or gateway only (``rsgi``), before the provider.
 
     A key was made, so it asks everybody for one.
@@ -109,6 +110,7 @@ def hasten(kind: str, provider_port: int) -> Iterator[Started]:
         "OPENAI_API_KEY": "sk-bench",
         "HASTEN_LOG_LEVEL": "warning",
         "HASTEN_HOME": home,
+        "REDIS_URL": redis_url,
     }
     try:
         create = [name, "keys", "create", "--tenant", "bench", "--user", "bench", "--json"]
@@ -120,6 +122,17 @@ def hasten(kind: str, provider_port: int) -> Iterator[Started]:
             yield started
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def hasten_with_frozen_redis(provider_port: int) -> Iterator[Started]:
+    """Run the gateway alone before a Redis that accepts, and from now on says nothing."""
+    with (
+        run_redis() as redis,
+        hasten("rsgi", provider_port, redis.url) as started,
+        redis.frozen(),
+    ):
+        yield started
 
 
 @contextmanager
