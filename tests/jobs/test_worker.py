@@ -89,7 +89,7 @@ def test_who_sleeps_is_handed_what_comes(tmp_path: Path) -> None:
             assert (first.status, second.status, queue.takes) == ("running", "running", before)
             low = await submitted(queue, "c", priority=-1)
             await submitted(queue, "d")
-            assert (low.status, worker.live_jobs) == ("queued", 2)
+            assert (low.status, len(worker._under_way)) == ("queued", 2)
             may_end.set()
             await until(lambda: is_done(queue, 4))
             assert begun == ["a", "b", "d", "c"]

@@ -114,11 +114,21 @@ def test_one_model_serves_many_event_loops() -> None:
     """A second loop has slots of its own, even after the first was left in the middle."""
     model = LimitedModel(FakeModel("hi", first_s=1.0), 1)
 
-    async def main() -> None:
-        await asyncio.gather(model.complete(ASK), model.complete(ASK))
+    async def abandoned() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(model.complete(ASK))
+            group.create_task(model.complete(ASK))
+            await current_clock().sleep(0.5)
+            raise ZeroDivisionError
 
-    virtual.run(main())
-    virtual.run(main())
+    async def served() -> tuple[list[str], float]:
+        began_s = current_clock().monotonic()
+        found = await asyncio.gather(model.complete(ASK), model.complete(ASK))
+        return [answer.text for answer in found], current_clock().monotonic() - began_s
+
+    with pytest.raises(ExceptionGroup):
+        virtual.run(abandoned())
+    assert virtual.run(served()) == (["hi", "hi"], pytest.approx(2.0))
 
 
 def test_a_limit_below_one_is_refused() -> None:

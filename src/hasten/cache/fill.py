@@ -22,7 +22,7 @@ from hasten.cache.key import mark
 from hasten.cache.look import CacheCall, CacheLook
 from hasten.cache.policy import PLAIN
 from hasten.cache.trail import CacheTrail, leave_trail
-from hasten.cache.writing import CacheWrite
+from hasten.cache.writing import CacheWrite, may_wait
 from hasten.clock import current_clock
 from hasten.errors import CodecError, StoredFailure
 from hasten.trace.recorder import OpenSpan, current_recorder, degrade, describe
@@ -103,7 +103,7 @@ class CacheFill:
         if entry is None or not tiers:
             return
         write = CacheWrite(entry, self.flight.trail)
-        if self._lease is None and writing.may_wait(entry, tiers):
+        if self._lease is None and may_wait(entry, tiers):
             writing.add(write, tiers)
         else:
             await writing.write([write], tiers)

@@ -32,6 +32,11 @@ class CacheWrite(NamedTuple):
     trail: CacheTrail
 
 
+def may_wait(entry: CacheEntry, tiers: Sequence[CacheTier]) -> bool:
+    """Whether a moment matters to nobody: what is kept, or others wait for, goes at once."""
+    return not entry.is_kept and all(tier.store.reach == "machine" for tier in tiers)
+
+
 class CacheWriting:
     """The writes of one cache."""
 
@@ -41,10 +46,6 @@ class CacheWriting:
         self._alarm: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._checks: set[asyncio.Task[None]] = set()
-
-    def may_wait(self, entry: CacheEntry, tiers: Sequence[CacheTier]) -> bool:
-        """Whether a moment matters to nobody: what is kept, or others wait for, goes at once."""
-        return not entry.is_kept and all(tier.store.reach == "machine" for tier in tiers)
 
     def add(self, write: CacheWrite, tiers: Sequence[CacheTier]) -> None:
         """Have an entry written with the next."""

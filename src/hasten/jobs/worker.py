@@ -90,11 +90,6 @@ class JobWorker:
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
-    def live_jobs(self) -> int:
-        """How many jobs are under way here."""
-        return len(self._under_way)
-
-    @property
     def _room(self) -> int:
         return self.policy.concurrency - len(self._under_way) - self._reserved
 

@@ -1,8 +1,7 @@
 """Read rows, and write many at once, the same on SQLite and PostgreSQL.
 
-Owns the form of a row and the ways rows are put into a table, at most ``BATCH_ROWS``
-at a time.
-Called from work that a ``SqlStore`` runs.
+Owns the ways rows are put into a table, at most ``BATCH_ROWS`` at a time. Called from
+work that a ``SqlStore`` runs.
 """
 
 from __future__ import annotations
@@ -55,11 +54,6 @@ def insert_one(
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert each row, or replace the one with its primary key."""
     _execute(connection, _upsert(connection.dialect.name, table), rows)
-
-
-def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return an insert of the connection's own kind, which knows conflicts."""
-    return _insert(connection.dialect.name, table)
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import TypeDecorator, bindparam, insert
 
-from hasten.store.sql.sqlite_thread import raw_connection
+from hasten.store.sql.words import raw_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from hasten.errors import StoreUnavailable
 from hasten.store.sql.words import SqliteWords
@@ -34,9 +34,8 @@ class SqliteSession:
         self.words = SqliteWords(raw)
         self._alchemy: Connection | None = None
 
-    @property
     def alchemy(self) -> Connection:
-        """The same connection under SQLAlchemy; making it ends a transaction there may be."""
+        """Return the same connection under SQLAlchemy; making it ends a transaction under way."""
         if self._alchemy is None:
             from sqlalchemy import StaticPool, create_engine
 
@@ -81,7 +80,7 @@ class SqliteThread(StoreThread):
     ) -> asyncio.Future[T]:
         """Put a function of SQLAlchemy's connection into the inbox."""
         self._wants_alchemy = True
-        return self.submit(lambda session: work(session.alchemy), is_write=is_write)
+        return self.submit(lambda session: work(session.alchemy()), is_write=is_write)
 
     def do(self, works: list[StoreWork]) -> None:
         """Do reads one by one, and writes that follow each other in one commit."""
@@ -102,7 +101,7 @@ class SqliteThread(StoreThread):
         try:
             session = self._connect()
             if self._wants_alchemy:
-                session.alchemy  # noqa: B018 - made here, since no transaction is under way
+                session.alchemy()  # made here, since no transaction is under way
             if is_write:
                 return _commit(session, works)
             return [_attempt(session, work) for work in works]
@@ -132,11 +131,6 @@ class SqliteThread(StoreThread):
         if self._intake is not None:
             self._intake.set_up(raw)
         return raw
-
-
-def raw_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the driver's connection, on which a word costs a tenth of what it costs above it."""
-    return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
 def _commit(session: SqliteSession, works: list[StoreWork]) -> list[StoreOutcome]:
