@@ -19,7 +19,7 @@ from hasten.model.chain import ChainPolicy
 from hasten.quality.alert import AlertRule
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
     from pathlib import Path
     from random import Random
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from hasten.quality.target import Target
     from hasten.store.sql import SqlStore, Tables
     from hasten.trace.event import RunEvent
+
+    Visit = Generator[tuple[str, str, Mapping[str, Any] | None], Any, None]
 
 ENTRY_POINTS = "hasten.apps"
 """The entry-point group; each entry names a module attribute that holds an ``App``."""
@@ -107,10 +109,11 @@ class App:
     from the inputs. ``log`` is told every event of its runs and returns the
     lines to write to the log. ``targets`` are the figures it states, which
     ``hasten check`` and ``hasten race`` measure, ``experiments`` the comparisons that
-    ``hasten check`` makes. ``load`` returns one request of a load test (method, path,
-    JSON body), given the profile's name and what to draw from; by default a sample
-    of one of its operations is run. ``alerts`` are the rules over its recent runs.
-    ``cron`` are the jobs it wants done at set times.
+    ``hasten check`` makes. ``load`` is a user of a load test, a generator made
+    for each: given the profile's name and what to draw from, it yields requests (method,
+    path, JSON body) and is sent the JSON of each answer, of an event stream the last
+    message; by default samples of its operations are run. ``alerts`` are the rules over
+    its recent runs. ``cron`` are the jobs it wants done at set times.
     """
 
     name: str
@@ -139,7 +142,7 @@ class App:
     experiments: tuple[Experiment, ...] = ()
     alerts: tuple[AlertRule, ...] = (UNPARSED,)
     cron: tuple[Cron, ...] = ()
-    load: Callable[[str, Random], tuple[str, str, Mapping[str, Any] | None]] | None = None
+    load: Callable[[str, Random], Visit] | None = None
 
     def __post_init__(self) -> None:
         """Raise ``SettingsError`` for a manifest that cannot be put to work."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hasten import Target
 from hasten.cli.loadtest import duration_s, growth
-from hasten.cli.users import request_of
+from hasten.cli.users import User, answer_of, name_of
 from hasten.errors import InvalidInput, SettingsError
 from hasten.quality.results import Result
 from hasten.trial import measure_targets
@@ -20,28 +20,75 @@ from tests.notebook import notebook_app
 from tests.toy import toy_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from tests.cli.conftest import Said
 
 
 def test_users_ask_for_samples_of_every_operation() -> None:
-    """As often; in a burst mostly for the main one. An application may say what they ask."""
-    draws, app = random.Random(1), notebook_app()
+    """As often; in a burst mostly for the main one."""
 
     def asked(profile: str) -> Counter[str]:
-        bodies = [request_of(app, profile, draws)[2] or {} for _ in range(400)]
+        user = User(notebook_app(), profile, random.Random(1))
+        bodies = [user.ask()[2] or {} for _ in range(400)]
         return Counter(body["app"] for body in bodies)
 
     assert 150 < asked("normal")["notebook.count"] < 250
     assert 20 < asked("burst")["notebook.count"] < 70
-    own = replace(toy_app(), load=lambda profile, _: ("GET", f"/apps/toy/{profile}", None))
-    assert request_of(own, "burst", draws) == ("GET", "/apps/toy/burst", None)
-    assert request_of(toy_app(), "normal", draws)[2] == {
+    assert User(toy_app(), "normal", random.Random(1)).ask()[2] == {
         "app": "toy",
         "inputs": {"topic": "tea", "note": "with milk"},
     }
+
+
+def test_an_application_says_what_a_user_asks_and_is_sent_the_answers() -> None:
+    """One visit after another; a failure begins a new one."""
+
+    def load(profile: str, _: random.Random) -> Generator[Any, Any, None]:
+        made = yield "POST", f"/apps/toy/{profile}", None
+        yield "GET", f"/apps/toy/{made['id']}", None
+
+    user = User(replace(toy_app(), load=load), "burst", random.Random(1))
+    begun, asked = ("POST", "/apps/toy/burst", None), ("GET", "/apps/toy/7", None)
+    for _ in range(2):
+        assert user.ask() == begun
+        user.hear({"id": 7})
+        assert user.ask() == asked
+        user.hear({})
+    assert user.ask() == begun
+    user.start_over()
+    assert user.ask() == begun
+
+
+def test_a_request_is_counted_by_its_route() -> None:
+    """Ids that were made up are left out, words and short names are not."""
+    name = "/api/runs/run_019aa1b2c3d4e5f6a7b8c9/events"
+    assert name_of(f"{name}?after=3") == "/api/runs/{id}/events"
+    assert name_of("/apps/okr/sessions/s0123456789abcdef") == "/apps/okr/sessions/{id}"
+    for plain in ("/apps/persona/personas/p01", "/apps/fortune/api/v1/async-chat/ask-question"):
+        assert name_of(plain) == plain
+
+
+def test_an_answer_is_good_or_a_failure() -> None:
+    """A stream's status is good before its run is: its last message decides."""
+    stream = "text/event-stream; charset=utf-8"
+    assert answer_of(202, "application/json", b'{"id":7}') == {"id": 7}
+    assert answer_of(204, "", b"") is None
+    assert answer_of(
+        200, stream, b'data: {"status":"completed"}\n\ndata: {"status":"degraded"}\n\n'
+    )
+    for status, kind, content in (
+        (502, "application/problem+json", b"{}"),
+        (404, "", b""),
+        (0, "", b"refused"),
+        (200, "application/json", b"{"),
+        (200, stream, b""),
+        (200, stream, b'data: {"status":"in_progress"}\n\n'),
+        (200, stream, b'data: {"status":"failed"}\n\n: ping\n\n'),
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            answer_of(status, kind, content)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The users of a load test: a process of its own, in which Locust plays them.
 
-Owns what a user does: ask, wait a while, ask again. Runs apart from the command
+Owns what a user does: ask, wait a while, ask again, as the application's ``load`` says, and
+which answers are failures. Runs apart from the command
 because Locust changes Python's own sockets. Reads one JSON object on standard input
 and writes what it measured to the file named there. ``loadtest`` starts it.
 """
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,7 +20,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hasten.app import App
+    from hasten.app import App, Visit
 
 THINK_S = (1.0, 3.0)
 """A user waits so long between an answer and the next request, drawn evenly."""
@@ -26,6 +29,32 @@ MAIN_SHARE = {"burst": 0.9}
 """How much of an application's requests are for its main operation; else all are as likely."""
 
 SHARES = (0.5, 0.95, 0.99)
+
+_MADE_ID = re.compile(r"(?<=/)(?=[^/]*\d)[\w-]{8,}(?=/|$)")
+
+
+class User:
+    """What somebody asks, visit after visit of the application's ``load``."""
+
+    def __init__(self, app: App, profile: str, draws: random.Random) -> None:
+        self._begin = partial(app.load or partial(run_samples, app), profile, draws)
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Begin another visit: the last answer was none that this one could go on with."""
+        self._visit, self._answer = self._begin(), None
+
+    def hear(self, answer: Any) -> None:
+        """Take the answer to what was asked last."""
+        self._answer = answer
+
+    def ask(self) -> tuple[str, str, Mapping[str, Any] | None]:
+        """Return the next request; one visit after its end is followed by another."""
+        try:
+            return self._visit.send(self._answer)
+        except StopIteration:
+            self.start_over()
+            return next(self._visit)
 
 
 def main() -> None:
@@ -47,8 +76,8 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
     from hasten.app import find_apps, pick_app
 
     app, profile = pick_app(find_apps(), plan["app"]), plan["profile"]
-    draws = random.Random(plan["seed"])  # noqa: S311 - reproducible on purpose
     keys = itertools.cycle(plan["keys"] or [""])
+    seeds = itertools.count(plan["seed"])
 
     class Asking(FastHttpUser):
         """Somebody who uses the application."""
@@ -61,13 +90,22 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
             """Take the next key."""
             key = next(keys)
             self.headers = {"Authorization": f"Bearer {key}"} if key else {}
+            draws = random.Random(next(seeds))  # noqa: S311 - reproducible on purpose
+            self.asking = User(app, profile, draws)
 
         @task
         def ask(self) -> None:
             """Ask once."""
-            method, path, body = request_of(app, profile, draws)
-            name = path.partition("?")[0]
-            self.client.request(method, path, json=body, name=name, headers=self.headers)
+            method, path, body = self.asking.ask()
+            request = partial(self.client.request, method, path, json=body, headers=self.headers)
+            with request(name=name_of(path), catch_response=True) as response:
+                kind = (response.headers or {}).get("content-type", "")
+                told = response.content or str(response.error).encode()
+                try:
+                    self.asking.hear(answer_of(response.status_code, kind, told))
+                except ValueError as error:
+                    response.failure(str(error))
+                    self.asking.start_over()
 
     environment = Environment(user_classes=[Asking], host=plan["host"])
     runner = environment.create_local_runner()
@@ -87,17 +125,41 @@ def play(plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def request_of(
-    app: App, profile: str, draws: random.Random
-) -> tuple[str, str, Mapping[str, Any] | None]:
-    """Return one request: what the application's ``load`` says, or a sample of an operation."""
-    if app.load is not None:
-        return app.load(profile, draws)
+def run_samples(app: App, profile: str, draws: random.Random) -> Visit:
+    """Run samples of the application and its operations, drawn one at a time."""
     others = [app.operation(name) for name in app.operations]
-    is_main = not others or draws.random() < MAIN_SHARE.get(profile, 1 / (1 + len(others)))
-    chosen = app if is_main else draws.choice(others)
-    inputs = draws.choice(list(chosen.samples.values()))
-    return "POST", "/api/run", {"app": chosen.name, "inputs": dict(inputs)}
+    main_share = MAIN_SHARE.get(profile, 1 / (1 + len(others)))
+    while True:
+        is_main = not others or draws.random() < main_share
+        chosen = app if is_main else draws.choice(others)
+        inputs = draws.choice(list(chosen.samples.values()))
+        yield "POST", "/api/run", {"app": chosen.name, "inputs": dict(inputs)}
+
+
+def name_of(path: str) -> str:
+    """Return the row a request is counted in: its path without query and made-up ids."""
+    return _MADE_ID.sub("{id}", path.partition("?")[0])
+
+
+def answer_of(status: int, kind: str, content: bytes) -> Any:
+    """Return what a user goes on with: JSON, of an event stream its last message, else nothing.
+
+    Raises ``ValueError`` for an answer that is a failure: a status that says so, or a stream
+    without a run's good end, whose status was sent before that was known.
+    """
+    if status // 100 not in {2, 3}:
+        message = f"{status}: {content[:200].decode(errors='replace')}"
+        raise ValueError(message)
+    if kind.startswith("application/json"):
+        return orjson.loads(content)
+    if not kind.startswith("text/event-stream"):
+        return None
+    messages = re.findall(rb"^data: ?(.+)$", content, re.MULTILINE)
+    last = orjson.loads(messages[-1]) if messages else {}
+    if last.get("status") not in {"complete", "degraded"}:
+        message = f"the stream ended with {last}"
+        raise ValueError(message)
+    return last
 
 
 def figures_of(entry: Any) -> dict[str, Any]:

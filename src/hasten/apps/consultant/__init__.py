@@ -16,13 +16,13 @@ from hasten.apps.consultant.baseline import GRAPH as BASELINE
 from hasten.apps.consultant.edgar import EdgarSource
 from hasten.apps.consultant.hasten import GRAPH as HASTEN
 from hasten.apps.consultant.inputs import SAMPLES, AnalyzeInputs
-from hasten.apps.consultant.sources import DAY_S, LATENCY_S, EitherSource, SampleSource, companies
+from hasten.apps.consultant.sources import DAY_S, LATENCY_S, EitherSource, SampleSource
 from hasten.apps.consultant.tables import QUERIES, metadata
 from hasten.apps.consultant.targets import PROFILE, TARGETS
+from hasten.apps.consultant.visits import visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from random import Random
 
     from fastapi import APIRouter
 
@@ -42,19 +42,6 @@ ALERTS = (
 
 WATCH = Cron(name="monitors", at="* * * * *", operation="check", inputs=monitors.whose_are_due)
 """Each minute, for each person who has a monitor that is due: a monitor's shortest time."""
-
-
-def load(profile: str, chance: Random) -> tuple[str, str, Mapping[str, Any] | None]:
-    """Return a request of a load test: mixed, or mostly analyses in a burst (plan: scenarios)."""
-    company = chance.choice([*companies()])
-    at = "/apps/consultant"
-    requests: list[tuple[str, str, Mapping[str, Any] | None]] = [
-        ("POST", f"{at}/analyze", {"company": company, "frameworks": ["porter"]}),
-        ("POST", f"{at}/forecasting/generate", {"company": company}),
-        ("GET", f"{at}/analyses", None),
-    ]
-    weights = (9, 1, 0) if profile == "burst" else (6, 2, 2)
-    return chance.choices(requests, weights)[0]
 
 
 def resources(model: Model, *, is_simulated: bool, **_given: Any) -> Mapping[str, Any]:
@@ -130,7 +117,7 @@ app = App(
     routes=routes,
     page=HERE / "page",
     cron=(WATCH,),
-    load=load,
+    load=visit,
     alerts=ALERTS,
     targets=TARGETS,
 )
