@@ -9,12 +9,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
 from sqlalchemy.dialects import sqlite
+
+from hasten.store.sql.prepared import sqlite_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Executable, Select, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Executable, Select, Table
     from sqlalchemy.dialects import postgresql
 
     from hasten.store.sql.words import Row
@@ -27,7 +30,14 @@ def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
     """Return what ``query`` selects, each row a ``dict`` by column name."""
     found = connection.execute(query)
     names = tuple(found.keys())
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [dict(zip(names, row, strict=True)) for row in found.all()]
+
+
+def fetch_where(connection: Connection, column: Column[Any], values: Sequence[Any]) -> list[Row]:
+    """Return the rows of a table whose ``column`` has one of the values, however many."""
+    ask = sqlite_rows if connection.dialect.name == "sqlite" else _rows_where
+    batches = range(0, len(values), BATCH_ROWS)
+    return [row for at in batches for row in ask(connection, column, values[at : at + BATCH_ROWS])]
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -66,6 +76,10 @@ def _upsert(dialect: str, table: Table) -> Executable:
     insert = _insert(dialect, table)
     new = {column.name: insert.excluded[column.name] for column in table.columns}
     return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+
+
+def _rows_where(connection: Connection, column: Column[Any], values: Sequence[Any]) -> list[Row]:
+    return fetch(connection, select(column.table).where(column.in_(values)))
 
 
 def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -34,7 +34,7 @@ from hasten.errors import MissingExtra, StoreUnavailable
 from hasten.store.sql.base import SqlPolicy, SqlStore
 from hasten.store.sql.migrate import is_current, migrate
 from hasten.store.sql.schema import JsonText, cache_tables, metadata
-from hasten.store.sql.words import PostgresWords
+from hasten.store.sql.words import PostgresWords, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -84,6 +84,7 @@ class PostgresStore(SqlStore):
                 pool_size=policy.pool_size,
                 max_overflow=0,
                 pool_timeout=policy.upkeep_s,
+                json_deserializer=from_json,
                 connect_args={"timeout": policy.connect_s, "server_settings": settings},
             )
         except ModuleNotFoundError as error:

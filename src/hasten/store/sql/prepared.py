@@ -7,17 +7,17 @@ Leaves what is said in them to whoever makes one.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import TypeDecorator, bindparam, insert
+from sqlalchemy import TypeDecorator, bindparam, insert, select
 
 from hasten.store.sql.words import raw_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Dialect, Insert, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Dialect, Insert, Table
     from sqlalchemy.sql.dml import UpdateBase
     from sqlalchemy.sql.selectable import SelectBase
 
@@ -90,6 +90,17 @@ class Prepared:
         return rows
 
 
+def sqlite_rows(connection: Connection, column: Column[Any], values: Sequence[Any]) -> list[Row]:
+    """Return the rows of a table, on SQLite, whose ``column`` has one of the values."""
+    dialect = connection.dialect
+    (words,) = _whole(column.table).words(dialect)
+    places = ", ".join("?" * len(values))
+    text = f"{words.text} WHERE {dialect.identifier_preparer.quote(column.name)} IN ({places})"
+    turn = column.type.dialect_impl(dialect).bind_processor(dialect)
+    filled = values if turn is None else [turn(value) for value in values]
+    return [words.row(one) for one in raw_connection(connection).execute(text, filled).fetchall()]
+
+
 def insert_filled(table: Table, **instead: ColumnElement[Any]) -> Insert:
     """Return an insert of one row, a value ``table_column`` for each but those said ``instead``."""
     places = {
@@ -119,8 +130,20 @@ def _words(statement: Statement, dialect: Dialect) -> PreparedWords:
         turns=tuple((number, turn) for number, turn in enumerate(to_driver) if turn is not None),
         columns=tuple(column.name for column in columns),
         column_turns=tuple(
-            (column.name, partial(column.type.process_result_value, dialect=dialect))
+            (column.name, turn)
             for column in columns
-            if isinstance(column.type, TypeDecorator)
+            if (turn := _result_turn(column, dialect)) is not None
         ),
     )
+
+
+def _result_turn(column: ColumnElement[Any], dialect: Dialect) -> Turn | None:
+    """Return what makes a column's value of the driver's; asyncpg makes all but our own itself."""
+    if dialect.name != "sqlite" and not isinstance(column.type, TypeDecorator):
+        return None
+    return column.type.dialect_impl(dialect).result_processor(dialect, None)
+
+
+@cache
+def _whole(table: Table) -> Prepared:
+    return Prepared(lambda _dialect: [select(table)])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hasten.errors import StoreUnavailable
-from hasten.store.sql.words import SqliteWords
+from hasten.store.sql.words import SqliteWords, from_json
 from hasten.store.thread import StoreOutcome, StoreThread, StoreWork, deliver
 from hasten.store.wal import LogIntake, switch_to_wal
 
@@ -39,7 +39,12 @@ class SqliteSession:
         if self._alchemy is None:
             from sqlalchemy import StaticPool, create_engine
 
-            engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+            engine = create_engine(
+                "sqlite://",
+                creator=lambda: self.raw,
+                poolclass=StaticPool,
+                json_deserializer=from_json,
+            )
             self._alchemy = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
             self._alchemy.begin()  # never ended: whoever looks sees transactions are not theirs
         return self._alchemy

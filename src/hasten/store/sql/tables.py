@@ -18,19 +18,20 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sqlalchemy import Select, StaticPool, Table, create_engine, delete, exc, select
+from sqlalchemy import Select, StaticPool, Table, create_engine, delete, exc
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.util import LRUCache
 
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, NotFound, StoreError
-from hasten.store.sql.batch import BATCH_ROWS, fetch, upsert
+from hasten.store.sql.batch import fetch, fetch_where, upsert
+from hasten.store.sql.words import from_json
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Executable, MetaData
+    from sqlalchemy import Column, Connection, Executable, MetaData
 
     from hasten.store.sql.base import SqlStore
     from hasten.store.sql.words import Row
@@ -121,7 +122,7 @@ class Tables(ABC):
         One transaction, ``BATCH_ROWS`` keys a statement. The table's key is one column.
         """
         column = _only_key(table)
-        work = partial(_get_many, table=table, column=column, keys=list(keys))
+        work = partial(_get_many, column=column, keys=list(keys))
         return await self.read(work, about=f"get_many {table.name}")
 
     async def put_many(self, table: Table, rows: Sequence[Row]) -> None:
@@ -188,7 +189,7 @@ class MemoryTables(Tables):
     def __init__(self, metadata: MetaData, latency_s: float) -> None:
         super().__init__(metadata)
         self._latency_s = latency_s
-        self._engine = create_engine("sqlite://", poolclass=StaticPool)
+        self._engine = create_engine("sqlite://", poolclass=StaticPool, json_deserializer=from_json)
         metadata.create_all(self._engine)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
@@ -214,13 +215,8 @@ def _execute(connection: Connection, statements: Sequence[Executable]) -> int:
     return sum(max(count, 0) for count in touched)
 
 
-def _get_many(
-    connection: Connection, table: Table, column: ColumnElement[Any], keys: Sequence[Any]
-) -> list[Row | None]:
-    found: dict[Any, Row] = {}
-    for first in range(0, len(keys), BATCH_ROWS):
-        query = select(table).where(column.in_(keys[first : first + BATCH_ROWS]))
-        found.update((row[column.name], row) for row in fetch(connection, query))
+def _get_many(connection: Connection, column: Column[Any], keys: Sequence[Any]) -> list[Row | None]:
+    found = {row[column.name]: row for row in fetch_where(connection, column, keys)}
     return [found.get(key) for key in keys]
 
 
@@ -228,7 +224,7 @@ def _put_many(connection: Connection, table: Table, rows: Sequence[Row]) -> None
     upsert(connection, table, rows)
 
 
-def _only_key(table: Table) -> ColumnElement[Any]:
+def _only_key(table: Table) -> Column[Any]:
     columns = list(table.primary_key)
     if len(columns) != 1:
         message = f"get_many takes a table whose primary key is one column; {table.name!r} is not"
