@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hasten import virtual
+from hasten.cache.cache import Cache
 from hasten.errors import DeadlineExceeded, RunCancelled
 from hasten.graph.attempt import CANCEL_AGAIN_S
 from hasten.graph.outcome import Outcome, RunOptions
+from hasten.graph.rerun import RERUN
 from hasten.graph.run import CANCEL_TIMES
 from hasten.graph.step import Soft, step
 from hasten.trace.log import MemorySink
@@ -209,3 +213,47 @@ def test_what_an_unneeded_step_does_while_it_is_stopped_does_not_matter() -> Non
     outcome = run(graph(extra, middle, last, other, outputs=("other", "last"), optional=("last",)))
     assert outcome.outputs == {"other": 2, "last": "None"}
     assert outcome.degraded_by == ("last: without middle",)
+
+
+@pytest.mark.parametrize("end", ["complete", "degraded", "failed", "cancelled", "deadline"])
+def test_a_run_that_ended_is_freed_without_the_collector(end: str) -> None:
+    """A busy server has thousands before the collector comes; each holds all its events."""
+
+    @step
+    async def aside() -> str:
+        await pause(50 if end == "degraded" else 1)
+        return "aside"
+
+    @step(soft_wait_s=2, timeout_s=30)
+    async def last(aside: Soft[str]) -> str:
+        await pause(10)
+        if end == "failed":
+            raise ZeroDivisionError
+        return str(aside)
+
+    async def main() -> tuple[str, bool]:
+        async with Cache() as cache:
+            options = RunOptions(
+                cache=cache,
+                rerun=RERUN,
+                sink=MemorySink(),
+                deadline_s=5 if end == "deadline" else None,
+                expected_s={"last": 10.0},
+            )
+            started = graph(aside, last).start({}, options=options)
+            await pause(4)
+            if end == "cancelled":
+                started.cancel()
+            status = (await started.outcome()).status
+            run = weakref.ref(started)
+            del started
+            await pause(100)
+            return status, run() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        status, is_freed = virtual.run(main())
+    finally:
+        gc.enable()
+    assert (status, is_freed) == ("failed" if end == "deadline" else end, True)

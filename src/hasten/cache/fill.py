@@ -134,6 +134,7 @@ class CacheFill:
     async def _drop_lease(self) -> None:
         if self._lease is not None:
             self._lease.cancel()
+            self._lease = None  # its traceback has this fill
             await self._cache.ledger.drop_lease(self.call.key.digest)
 
     async def _compute(self, here: OpenSpan) -> Answer:

@@ -181,7 +181,7 @@ class CacheFlights:
         """Begin ``work``, which settles ``flights``; stop it once nobody waits for any of them."""
         task = self.run(work, "cache fill")
         self._settled_by[task] = flights
-        task.add_done_callback(self._settled_by.pop)
+        task.add_done_callback(self._ended)
         waited = set(flights)
 
         def leave(flight: CacheFlight) -> None:
@@ -192,6 +192,11 @@ class CacheFlights:
 
         for flight in flights:
             flight.on_left = leave
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let go of what points back at its flights: they are freed at once, uncollected."""
+        for flight in self._settled_by.pop(task):
+            flight.let_end()
 
     def land(self, flight: CacheFlight) -> None:
         """Let nobody join ``flight`` any more."""

@@ -71,6 +71,7 @@ class AlarmClock:
         """Drop every alarm and take no more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self._alarms.clear()
         self._armed_s = -inf
 

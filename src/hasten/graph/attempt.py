@@ -235,6 +235,7 @@ class StepLimit:
             self._alarm.drop()
             for _ in range(self._cancels):
                 self._task.uncancel()
+            self._task = None  # the traceback of a cancelled task has this block, thus itself
 
     def _cancel(self) -> None:
         if self._task is not None:

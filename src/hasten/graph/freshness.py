@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from hasten.graph.step import Step
     from hasten.trace.event import RunRecord
 
+    Give = Callable[[str, Settled], None]
+
 SPARE_SHARE = 0.03
 """Blocks are chosen for a share this much above the floor: lengths are only known afterwards."""
 
@@ -97,17 +99,14 @@ class _Part(NamedTuple):
 class RunFreshness:
     """One run's guarantee: ``plan`` before its steps start, each through ``run``, then ``close``.
 
-    ``give`` puts a value in the place of one that a step gave before.
+    The ``give`` of a method puts a value in the place of one that a step gave before.
     """
 
-    def __init__(
-        self, graph: Graph, floor: float, asked: Directives, give: Callable[[str, Settled], None]
-    ) -> None:
+    def __init__(self, graph: Graph, floor: float, asked: Directives) -> None:
         self._graph = graph
         self._floor = floor
         # A block must not outlive its policy, however stale an answer the request would take.
         self._asked = replace(asked, max_stale_s=0.0)
-        self._give = give
         self._sections = {} if graph.freshness is None else graph.freshness.sections
         self._blocks = tuple(name for name in self._sections if self._step(name).cache is not None)
         self._may_reuse = frozenset(self._blocks)
@@ -121,12 +120,11 @@ class RunFreshness:
         graph: Graph,
         inputs: BaseModel,
         asked: Directives,
-        give: Callable[[str, Settled], None],
     ) -> RunFreshness | None:
         """Return the guarantee that ``graph`` gives for ``inputs``, if it gives one."""
         if graph.freshness is None:
             return None
-        return cls(graph, graph.freshness.floor(inputs), asked, give)
+        return cls(graph, graph.freshness.floor(inputs), asked)
 
     async def plan(self, values: Mapping[str, Any]) -> None:
         """Choose the blocks that may be reused, given the run's inputs in ``values``."""
@@ -162,7 +160,7 @@ class RunFreshness:
             return asked
         return self._asked if name in self._may_reuse else _anew(self._asked)
 
-    async def run(self, attempt: StepAttempt) -> Settled:
+    async def run(self, attempt: StepAttempt, give: Give) -> Settled:
         """Run a step, and once the last section is there see to it that enough is fresh.
 
         Raises ``FreshnessRefused`` when that cannot be.
@@ -178,7 +176,7 @@ class RunFreshness:
         if name in self._open:
             self._open.discard(name)
             if not self._open:
-                await self._see_to_it()
+                await self._see_to_it(give)
         return self._renewed.get(name, part.settled)
 
     def skip(self, name: str) -> None:
@@ -225,15 +223,15 @@ class RunFreshness:
         reused = [name for name in names if self._parts[name].age_s is not None]
         return sorted(reused, key=lambda name: -self._parts[name].chars)
 
-    async def _see_to_it(self) -> None:
+    async def _see_to_it(self, give: Give) -> None:
         """Write reused blocks anew, the longest first, until enough is fresh."""
         for name in self._reused():
             if self._share() >= self._floor:
                 return
-            await self._renew(name)
+            await self._renew(name, give)
         self._check()
 
-    async def _renew(self, name: str) -> None:
+    async def _renew(self, name: str, give: Give) -> None:
         """Write one block anew, and put the outputs that show it together again."""
         section = self._parts[name].again.section
         recorder = current_recorder()
@@ -246,16 +244,16 @@ class RunFreshness:
         if part.settled.result == "none":
             emit("text.replaced", section=section, text=self._parts[name].settled.value)
             return
-        self._take(name, part)
+        self._take(name, part, give)
         for output in self._graph.outputs:
             shown = self._parts.get(output)
             if shown is not None and self._is_outdated(shown.again):
-                self._take(output, await self._made_again(shown))
+                self._take(output, await self._made_again(shown), give)
 
-    def _take(self, name: str, part: _Part) -> None:
+    def _take(self, name: str, part: _Part, give: Give) -> None:
         self._parts[name] = part
         self._renewed[name] = part.settled
-        self._give(name, part.settled)
+        give(name, part.settled)
 
     def _is_outdated(self, attempt: StepAttempt) -> bool:
         return any(

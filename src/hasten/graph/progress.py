@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from hasten.graph.alarm import AlarmClock
     from hasten.graph.graph import Graph
     from hasten.graph.schedule import Schedule
+    from hasten.trace.recorder import Recorder
 
 PROGRESS_EVERY_S = 0.1
 """Progress is told at most once in this time."""
@@ -26,8 +27,8 @@ class RunProgress:
 
     ``under_way`` are the positions of the steps that run, newest last, ``open_ends`` those
     of the outputs and effects still to come; both are the run's own and change under it.
-    ``expected_s`` are the usual seconds of each step, without which there is no ETA. ``emit``
-    takes the type of an event and its data.
+    ``expected_s`` are the usual seconds of each step, without which there is no ETA. Whoever
+    stops the ``alarms`` stops what is due here too.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class RunProgress:
         expected_s: Mapping[str, float],
         under_way: dict[int, asyncio.Task[None]],
         open_ends: set[int],
-        emit: Callable[..., None],
+        recorder: Recorder,
     ) -> None:
         self.settled_count = 0
         self._graph = graph
@@ -47,7 +48,7 @@ class RunProgress:
         self._expected_s = expected_s
         self._under_way = under_way
         self._open_ends = open_ends
-        self._emit = emit
+        self._recorder = recorder
         self._is_due = False
         self._told_s = -inf
 
@@ -67,7 +68,7 @@ class RunProgress:
         if not self._under_way:
             return
         self._told_s = now_s = self._alarms.clock.monotonic()
-        self._emit("progress", **self._state(now_s))
+        self._recorder.emit("progress", self._recorder.root.span_id, self._state(now_s))
 
     def _state(self, now_s: float) -> dict[str, Any]:
         eta_s = None

@@ -99,10 +99,10 @@ class Run:
             options.expected_s,
             self._tasks,
             self._open_ends,
-            self._tell,
+            self.recorder,
         )
         self._rerun = self._context.run(Rerun.of, self.record, options)
-        self._fresh = RunFreshness.of(graph, inputs, options.directives, self._give_anew)
+        self._fresh = RunFreshness.of(graph, inputs, options.directives)
         self._task = self._loop.create_task(
             self._main(), name=f"run {self.run_id}", context=self._context
         )
@@ -171,7 +171,7 @@ class Run:
         except asyncio.CancelledError:
             # The run owns this task: whoever cancels it, as a closing loop does, ends the run.
             reason = "cancelled"
-        self._alarms.stop()
+            self._alarms.stop()
         if self._fresh is not None and reason == "done":
             self._error = self._fresh.close(self.record)
             reason = "failed" if self._error else "done"
@@ -265,7 +265,8 @@ class Run:
         return context
 
     async def _run_step(self, position: int, attempt: StepAttempt) -> None:
-        work = attempt.run() if self._fresh is None else self._fresh.run(attempt)
+        fresh = self._fresh
+        work = attempt.run() if fresh is None else fresh.run(attempt, self._give_anew)
         try:
             self._settle(position, await work)
         except FreshnessRefused as error:
@@ -348,6 +349,7 @@ class Run:
     def _finish(self, reason: Reason) -> None:
         if not self._over.done():
             self._over.set_result(reason)
+            self._alarms.stop()
 
     async def _stop_tasks(self) -> None:
         """Cancel what still runs and wait for it; a step that swallows it is cancelled again."""
@@ -433,11 +435,6 @@ class Run:
 
     def _degrade(self, position: int, reason: str) -> None:
         self.recorder.degrade(self._name(position), reason, self.recorder.root)
-
-    def _tell(self, type_: str, **data: Any) -> None:
-        """Emit what is told of a run under way: nothing once it is over."""
-        if not self._over.done():
-            self._emit(type_, **data)
 
     def _emit(self, type_: str, **data: Any) -> None:
         self.recorder.emit(type_, self.recorder.root.span_id, data)

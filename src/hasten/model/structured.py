@@ -68,8 +68,14 @@ async def parse(
     ``InvalidOutput`` with the last text when that is not enough, and what the
     model raises.
     """
-    request = msgspec.structs.replace(request, schema=as_type.model_json_schema())
+    request = msgspec.structs.replace(request, schema=_schema(as_type))
     return await _checked(model, request, lambda one: read(one.text, as_type), repair_tokens)
+
+
+@lru_cache(maxsize=256)
+def _schema(as_type: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a type: pydantic makes it anew each time, and leaves much to collect."""
+    return as_type.model_json_schema()
 
 
 class StructuredModel(OuterModel):
