@@ -109,6 +109,23 @@ def test_wrong_queries(on_server: Callable[..., Any]) -> None:
     on_server(test)
 
 
+@pytest.mark.parametrize("wrong", ["format=morse", "pace=-1", "pace=x"])
+def test_no_run_is_started_for_a_wrong_view(on_server: Callable[..., Any], wrong: str) -> None:
+    """Who asks for a run in a protocol there is not pays for none."""
+
+    async def test(client: Client) -> None:
+        body = {"app": "toy", "inputs": {"topic": "tea"}}
+        refused = [
+            await client.call("POST", f"/api/run/stream?{wrong}", body),
+            await client.call("GET", f"/api/run/stream?app=toy&topic=tea&{wrong}"),
+        ]
+        for one in refused:
+            check_problem(one, 422, wrong.partition("=")[0], "")
+        assert (await client.call("GET", "/api/runs")).json["runs"] == []
+
+    on_server(test)
+
+
 def test_other_sites_are_refused(on_server: Callable[..., Any]) -> None:
     """A page of another site can neither start a run nor read anything."""
 
@@ -119,6 +136,7 @@ def test_other_sites_are_refused(on_server: Callable[..., Any]) -> None:
         for headers in (
             {"Origin": "http://evil.example"},
             {"Origin": "null"},
+            {"Origin": "http://["},
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},
         ):

@@ -43,7 +43,7 @@ class Admission:
             reason = f"this server does not answer to the host {host[:100]!r}; see allowed_hosts"
             return Refusal(421, "misdirected", reason)
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _authority(origin) != host.lower():
             reason = f"requests from pages of {origin[:100]!r} are refused"
             return Refusal(403, "cross_origin", reason)
         if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
@@ -69,6 +69,14 @@ class Admission:
         except ValueError:
             return False
         return name in self._hosts or is_loopback(name)
+
+
+def _authority(origin: str) -> str:
+    """Return the host and port of an origin; nothing for what is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:
