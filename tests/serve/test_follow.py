@@ -101,6 +101,19 @@ def test_nothing_is_left_to_read(on_server: Callable[..., Any]) -> None:
     on_server(test)
 
 
+def test_an_eventsource_that_comes_again_starts_nothing(on_server: Callable[..., Any]) -> None:
+    """It repeats the request it was opened with, when the stream broke and when it ended."""
+
+    async def test(client: Client) -> None:
+        path = "/api/run/stream?app=toy&topic=tea"
+        last = id_of(blocks(await body(client, path))[-1])
+        again = await client.call("GET", path, headers={"Last-Event-ID": last})
+        assert again.status == 204
+        assert len((await client.call("GET", "/api/runs")).json["runs"]) == 1
+
+    on_server(test)
+
+
 @pytest.mark.parametrize("wrong", ["x", "-1", "1.", "1.2.3", "٣", "9" * 20])
 def test_a_wrong_id_is_named(on_server: Callable[..., Any], wrong: str) -> None:
     """An id that no message of ours has is a 422 at once, not a broken stream."""

@@ -18,7 +18,7 @@ from hasten.cache.policy import PLAIN, Directives, parse_cache_control
 from hasten.caller import Caller
 from hasten.graph.outcome import Outcome
 from hasten.graph.run import Run
-from hasten.serve.auth import CallerOf, RuntimeOf, caller_of
+from hasten.serve.auth import CallerOf, RuntimeOf
 from hasten.serve.problems import problem_of
 from hasten.trace.critical import breakdown, critical_path
 from hasten.trace.event import RunRecord
@@ -44,26 +44,23 @@ class RunRequest(BaseModel):
     )
 
 
-async def started(
-    asked: RunRequest,
-    runtime: RuntimeOf,
-    caller: CallerOf,
-    response: Response,
-    cache_control: Annotated[str, Header()] = "",
-) -> Run:
-    """Start what the body asks for; ``Cache-Control`` is meant as RFC 9111 has it."""
-    return await start(runtime, caller, asked, response, parse_cache_control(cache_control))
+def directives_of(cache_control: Annotated[str, Header()] = "") -> Directives:
+    """Return what ``Cache-Control`` asks of the cache, as RFC 9111 means it."""
+    return parse_cache_control(cache_control)
+
+
+DirectivesOf = Annotated[Directives, Depends(directives_of)]
 
 
 async def start(
-    runtime: Runtime,
-    caller: Caller,
-    asked: RunRequest,
-    response: Response,
-    directives: Directives = PLAIN,
+    runtime: Runtime, caller: Caller, asked: RunRequest, directives: Directives = PLAIN
 ) -> Run:
-    """Start a run in the caller's name and say its id in ``response``'s headers."""
-    run = await runtime.start(
+    """Start a run in the caller's name.
+
+    For a route to call, not to depend on: FastAPI goes through all that a route depends on
+    though another part of the request is wrong.
+    """
+    return await runtime.start(
         asked.app,
         asked.inputs,
         mode=asked.mode,
@@ -71,20 +68,26 @@ async def start(
         speed=asked.speed,
         directives=directives,
     )
-    response.headers["Hasten-Run-Id"] = run.run_id
-    return run
 
 
 @router.post("/api/run", response_model=None)
-async def run_and_wait(run: Annotated[Run, Depends(started)], response: Response) -> Response:
+async def run_and_wait(
+    asked: RunRequest,
+    runtime: RuntimeOf,
+    caller: CallerOf,
+    response: Response,
+    directives: DirectivesOf,
+) -> Response:
     """Run an application and return its whole answer.
 
     It is plain already: FastAPI's own look through it would take longer than a rerun.
     """
+    run = await start(runtime, caller, asked, directives)
     outcome = await run.outcome()
     if outcome.error is not None:
         return problem_of(outcome.error, run_id=outcome.run_id, outcome=outcome.status)
     answer = _answer(outcome)
+    response.headers["Hasten-Run-Id"] = run.run_id
     response.headers["Cache-Status"] = _cache_status(outcome.record)
     if "fresh_share" in outcome.record.reuse:
         response.headers["Hasten-Fresh-Share"] = f"{outcome.record.reuse['fresh_share']:.3f}"
@@ -133,14 +136,12 @@ async def show_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[st
 
 
 @router.post("/api/runs/{run_id}/cancel")
-async def cancel_run(
-    run_id: str, runtime: RuntimeOf, caller: Annotated[Caller, Depends(caller_of)]
-) -> dict[str, Any]:
+async def cancel_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[str, Any]:
     """Cancel a run; one that has ended stays as it is."""
     return shown(await runtime.cancel(run_id, caller), whole=False)
 
 
-def shown(record: Any, *, whole: bool) -> dict[str, Any]:
+def shown(record: RunRecord, *, whole: bool) -> dict[str, Any]:
     """Return a run's line as people see it; ``whole`` adds its inputs and outputs."""
     line: dict[str, Any] = msgspec.to_builtins(record)
     line["duration_s"] = record.duration_s
