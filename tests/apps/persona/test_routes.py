@@ -117,5 +117,11 @@ def test_a_run_of_what_is_not_there_is_not_found(at_the_board: Callable[..., Any
         asked = {"app": "persona.compare", "inputs": {"persona_ids": ["p01", "zoe"]}}
         both = (await client.call("POST", "/api/run", asked)).json["outputs"]["comparison"]
         assert both["failed"] == {"zoe": "there is no persona 'zoe'"}
+        nobody = await client.call(
+            "POST",
+            "/api/run",
+            {"app": "persona.compare", "inputs": {"persona_ids": ["zoe", "zac"]}},
+        )
+        assert (nobody.status, nobody.json["detail"]) == (404, "there is no persona 'zoe'")
 
     at_the_board(main)

@@ -45,13 +45,22 @@ async def _side_by_side(
 ) -> PersonaDetails:
     found = await details.persona(tables, persona_id)
     segment = await details.segment(found)
-    journey, needs, messaging, kpi = await asyncio.gather(
-        details.journey(model, sources, tables, found),
-        details.needs(model, sources, tables, found),
-        details.messaging(model, sources, tables, found),
-        details.kpi(sources, segment),
+    try:
+        async with asyncio.TaskGroup() as group:  # one that fails ends the others' calls, too
+            journey = group.create_task(details.journey(model, sources, tables, found))
+            needs = group.create_task(details.needs(model, sources, tables, found))
+            messaging = group.create_task(details.messaging(model, sources, tables, found))
+            kpi = group.create_task(details.kpi(sources, segment))
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+    return PersonaDetails(
+        persona=found,
+        journey=journey.result(),
+        needs=needs.result(),
+        messaging=messaging.result(),
+        kpi=kpi.result(),
     )
-    return PersonaDetails(persona=found, journey=journey, needs=needs, messaging=messaging, kpi=kpi)
 
 
 async def _in_turn(
@@ -74,24 +83,22 @@ def _compared(details_of: Details, *, at_once: int) -> Step[..., Comparison]:
     ) -> Comparison:
         places = asyncio.Semaphore(at_once)
 
-        async def one(persona_id: str) -> PersonaDetails | str:
+        async def one(persona_id: str) -> PersonaDetails | BaseException:
             async with places:
                 try:
                     return await details_of(model, sources, tables, persona_id)
                 except HastenError as error:
-                    return str(error.__cause__ or error)
+                    return error.__cause__ or error
 
         ids = tuple(dict.fromkeys(persona_ids))
         found = dict(zip(ids, await asyncio.gather(*map(one, ids)), strict=True))
-        failed = {name: told for name, told in found.items() if isinstance(told, str)}
-        if len(failed) == len(found):
-            message = f"none of the personas could be told: {failed}"
-            raise HastenError(message)
+        told = {name: made for name, made in found.items() if isinstance(made, PersonaDetails)}
+        failed = {name: made for name, made in found.items() if isinstance(made, BaseException)}
+        if not told:
+            raise failed[ids[0]]
         return Comparison(
-            personas={
-                name: None if isinstance(told, str) else told for name, told in found.items()
-            },
-            failed=failed,
+            personas={name: told.get(name) for name in ids},
+            failed={name: str(error) for name, error in failed.items()},
         )
 
     return step(phase="compare", label="Comparing personas")(comparison)
