@@ -17,6 +17,7 @@ from hasten.cache.cached import set_cache, use_cache
 from hasten.cache.policy import PLAIN, Directives
 from hasten.caller import Caller, set_caller
 from hasten.clock import Clock, current_clock
+from hasten.errors import NotFound
 from hasten.model.base import Model
 from hasten.serve.auth import caller_of
 from hasten.serve.follow import follower_of
@@ -135,8 +136,12 @@ class AppContext:
         return f"{self.app.name}.{operation}" if operation else self.app.name
 
     async def record(self, run_id: str) -> RunRecord:
-        """Return a run's line, its outputs among it. Raises ``NotFound``."""
-        return await self._runtime.record(run_id, self.caller)
+        """Return the line of a run of the application's, with its outputs. Raises ``NotFound``."""
+        record = await self._runtime.record(run_id, self.caller)
+        if record.app.partition(".")[0] != self.app.name:
+            message = f"no run {run_id!r} of app {self.app.name!r}"
+            raise NotFound(message)
+        return record
 
     async def runs(self, limit: int = 20) -> list[RunRecord]:
         """Return the caller's own runs of the application, newest first."""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from hasten.apps.fortune import app
 from hasten.apps.fortune.inputs import DEITY_IDS, SAMPLES
 from hasten.apps.fortune.temple import LATENCY_S, Temple
 from hasten.caller import Caller
+from hasten.serve import create_app
+from hasten.settings import Settings
+from hasten.testing.http import serving
+from tests.serve.conftest import Client
+from tests.toy import toy_app
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.serve.conftest import Client
+    from pathlib import Path
 
 SEARCHED = Temple({**LATENCY_S, "passages": 0.0})
 """Finds passages before it finds the poem, so that no machine is too busy to wait for them."""
@@ -115,6 +121,22 @@ def test_a_wrong_question_names_its_field(
         assert (await client.call("GET", f"{BASE}/history")).json == []
 
     at_the_temple(main)
+
+
+def test_a_run_of_another_application_is_no_task(tmp_path: Path) -> None:
+    """Its inputs have no question."""
+
+    async def main() -> None:
+        apps = {"fortune": TEMPLE, "toy": toy_app()}
+        guard = create_app(Settings(home=tmp_path, speed=500.0), apps)
+        async with serving(guard) as url, aiohttp.ClientSession(url) as session:
+            client = Client(session, lambda: guard.app.state.runtime)
+            asked = {"app": "toy", "inputs": {"topic": "tea"}}
+            run_id = (await client.call("POST", "/api/run", asked)).json["run_id"]
+            path = f"{BASE}/api/v1/async-chat/tasks/{run_id}"
+            assert (await client.call("GET", path)).status == 404
+
+    asyncio.run(main())
 
 
 def test_deities_and_poems(at_the_temple: Callable[..., Any]) -> None:
