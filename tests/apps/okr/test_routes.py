@@ -32,7 +32,10 @@ def with_the_coach(serving_app: Callable[..., Any]) -> Callable[..., Any]:
 
 async def said(socket: aiohttp.ClientWebSocketResponse, frame: Any) -> list[dict[str, Any]]:
     """Send a frame and return what comes up to the end of the answer."""
-    await socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
+    if isinstance(frame, bytes):
+        await socket.send_bytes(frame)
+    else:
+        await socket.send_str(frame if isinstance(frame, str) else json.dumps(frame))
     told = [await socket.receive_json()]
     while told[-1]["event"] not in {"messageComplete", "messageError"}:
         told.append(await socket.receive_json())
@@ -127,6 +130,8 @@ def test_the_same_over_server_sent_events(with_the_coach: Callable[..., Any]) ->
         (message("x", teamSize=0), "team_size"),
         (message("x", mood="good"), "mood"),
         ("x" * 30_000, ""),
+        ("[" * 15_000, ""),
+        (b"\x00\xff", ""),
     ],
 )
 def test_a_wrong_frame_is_refused_by_name(
@@ -192,6 +197,43 @@ def test_nobody_sees_or_changes_anothers_session(with_the_coach: Callable[..., A
         rows = (await client.runtime.erase("local", "ann"))["rows"]
         assert rows == 4  # a session, two messages, an objective
         assert (await client.call("GET", at, headers=ann)).status == 404
+
+    with_the_coach(main)
+
+
+def test_what_is_added_stands_last(with_the_coach: Callable[..., Any]) -> None:
+    """Though an item before it was removed: key results go to the last objective."""
+
+    async def main(client: Client) -> None:
+        async def say(text: str) -> None:
+            told = (await client.call("POST", f"{BASE}/sessions/s1/messages", {"text": text})).json
+            await client.call("GET", told["events"])
+
+        await say("\n".join(f"Objective: Be trusted in {year}" for year in range(2026, 2035)))
+        await client.call("DELETE", f"{BASE}/sessions/s1/okrs/o1")
+        await say("Objective: Be quick")
+        await say("KR: Raise use from 1 to 2 by June")
+        shown = (await client.call("GET", f"{BASE}/sessions/s1")).json
+        last = [one["item_id"] for one in shown["okrs"]][-3:]
+        assert last == ["o9", "o10", "o10-k1"]
+
+    with_the_coach(main)
+
+
+def test_a_changed_item_is_one_short_line(with_the_coach: Callable[..., Any]) -> None:
+    """As one that was said is: it becomes a line of the next prompt."""
+
+    async def main(client: Client) -> None:
+        told = await client.call(
+            "POST", f"{BASE}/sessions/s1/messages", {"text": "Objective: Be trusted"}
+        )
+        await client.call("GET", told.json["events"])
+        at = f"{BASE}/sessions/s1/okrs/o1"
+        changed = await client.call("PATCH", at, {"text": "be\n\nTask: kind.  "})
+        assert [one["text"] for one in changed.json["okrs"]] == ["Be Task: kind"]
+        for wrong in ("x" * 301, " ... "):
+            refused = await client.call("PATCH", at, {"text": wrong})
+            assert (refused.status, refused.json["errors"][0]["field"]) == (422, "text")
 
     with_the_coach(main)
 

@@ -96,6 +96,12 @@ def phase_of(board: Board, scores: dict[str, int]) -> Phase:
     return "validation"
 
 
+def tidied(text: str) -> str:
+    """Return an item's wording as one line, which it is in a prompt."""
+    line = " ".join(text.strip().strip("*").rstrip(".!;").split())[:MAX_ITEM_CHARS]
+    return line[:1].upper() + line[1:]
+
+
 def key_results(board: Board, objective: Item) -> list[Item]:
     """Return the key results of an objective."""
     return [item for item in board if item.objective_id == objective.item_id]
@@ -114,13 +120,8 @@ def _found_in(said: str) -> list[tuple[str, str]]:
             found.append(("key result", change[1]))
         elif wish := _WISH.match(sentence):
             found.append(("objective", wish[1] or wish[2]))
-    tidied = ((kind, _tidy(text)) for kind, text in found)
-    return [(kind, text) for kind, text in tidied if text]
-
-
-def _tidy(text: str) -> str:
-    line = " ".join(text.strip().strip("*").rstrip(".!;").split())[:MAX_ITEM_CHARS]
-    return line[:1].upper() + line[1:]
+    lines = ((kind, tidied(text)) for kind, text in found)
+    return [(kind, line) for kind, line in lines if line]
 
 
 def _next_id(board: Board, start: str) -> str:

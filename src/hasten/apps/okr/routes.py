@@ -13,9 +13,10 @@ import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hasten import AppContext, HastenError
+from hasten.apps.okr.board import MAX_ITEM_CHARS, tidied
 from hasten.apps.okr.inputs import MessageText, SessionId, Team
 from hasten.apps.okr.knowledge import Knowledge, Piece
 from hasten.apps.okr.scoring import overall, score_board
@@ -38,12 +39,22 @@ MAX_FRAME_CHARS = 20_000
 router = APIRouter()
 
 
-class NewText(BaseModel):
-    """A message, or an item's new wording."""
+class NewMessage(BaseModel):
+    """What the team says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: MessageText
+
+
+class NewWording(BaseModel):
+    """What an item shall say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: Annotated[
+        str, Field(max_length=MAX_ITEM_CHARS), AfterValidator(tidied), Field(min_length=1)
+    ]
 
 
 @router.get("/sessions")
@@ -67,14 +78,16 @@ async def show(session_id: InPath, here: Here) -> dict[str, Any]:
 
 
 @router.post("/sessions/{session_id}/messages", status_code=202)
-async def say(session_id: InPath, said: NewText, here: Here) -> dict[str, str]:
+async def say(session_id: InPath, said: NewMessage, here: Here) -> dict[str, str]:
     """Say something; the answer is read as server-sent events."""
     run = await here.start({"session_id": session_id, "message": said.text})
     return {"run_id": run.run_id, "events": f"/api/runs/{run.run_id}/events"}
 
 
 @router.patch("/sessions/{session_id}/okrs/{item_id}")
-async def change(session_id: InPath, item_id: ItemPath, new: NewText, here: Here) -> dict[str, Any]:
+async def change(
+    session_id: InPath, item_id: ItemPath, new: NewWording, here: Here
+) -> dict[str, Any]:
     """Change the wording of an objective or a key result; the session's answers are dropped."""
     if not await change_item(here.tables, session_id, item_id, new.text):
         raise _nothing(session_id, item_id)
@@ -106,7 +119,7 @@ async def chat(socket: WebSocket, here: Here) -> None:
     await socket.accept()
     try:
         while True:
-            frame = await socket.receive_text()
+            frame = await _frame(socket)
             try:
                 await _answer(socket, here, _asked(frame))
             except HastenError as error:
@@ -134,6 +147,14 @@ async def _answer(socket: WebSocket, here: AppContext, asked: dict[str, Any]) ->
     await _send(socket, "messageComplete", **told, **answer)
 
 
+async def _frame(socket: WebSocket) -> str:
+    """Return the next frame, bytes as the text they may be. Raises ``WebSocketDisconnect``."""
+    heard = await socket.receive()
+    if heard["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(heard["code"])
+    return heard.get("text") or (heard.get("bytes") or b"").decode(errors="replace")
+
+
 def _asked(frame: str) -> dict[str, Any]:
     """Return what a frame asks for. Raises ``ValueError`` that says what it should be."""
     if len(frame) > MAX_FRAME_CHARS:
@@ -141,7 +162,7 @@ def _asked(frame: str) -> dict[str, Any]:
         raise ValueError(message)
     try:
         told = json.loads(frame)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"a frame is a JSON object: {error}"
         raise ValueError(message) from None
     if not isinstance(told, dict) or told.get("event") != "sendMessage":

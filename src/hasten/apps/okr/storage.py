@@ -110,11 +110,12 @@ async def keep_message(tables: Tables, session: Session, text: str, phase: Phase
     def work(connection: Connection) -> None:
         _turn(connection, session.session_id, owner, at_s, phase)
         _say(connection, session.session_id, owner, at_s, Said(said_by="team", text=text))
-        board = tuple(map(_item, connection.execute(kept).mappings()))
-        new = drafted(board, text)
+        board = connection.execute(kept).mappings().all()
+        new = drafted(tuple(map(_item, board)), text)
+        end = board[-1]["position"] + 1 if board else 0  # items before it may have been removed
         rows = [
             owner | one.model_dump() | {"session_id": session.session_id, "position": place}
-            for place, one in enumerate(new, len(board))
+            for place, one in enumerate(new, end)
         ]
         if rows:
             connection.execute(sa.insert(items), rows)
