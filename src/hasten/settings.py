@@ -208,7 +208,7 @@ class Settings(BaseSettings):
         description="What a write to SQLite survives: a killed process, or power loss too.",
     )
     job_concurrency: int = Field(
-        8, ge=0, description="Jobs at once in a server or worker; 0 leaves them to others."
+        64, ge=0, description="Jobs at once in a server or worker; 0 leaves them to others."
     )
     jobs_per_app: int = Field(
         0, ge=0, description="Jobs of one application at once, over all workers; 0 is any number."

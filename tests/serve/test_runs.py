@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 from hasten.caller import Caller
@@ -29,6 +30,18 @@ async def stream(client: Client, path: str, method: str = "GET", **options: Any)
         assert response.headers["X-Accel-Buffering"] == "no"
         assert "Content-Encoding" not in response.headers
         return [event async for event in read_events(response)]
+
+
+def test_a_request_is_answered_where_it_comes_in(on_server: Callable[..., Any]) -> None:
+    """No function of ours is taken to a thread of the web framework, which costs more than it."""
+
+    async def test(client: Client) -> None:
+        run_id = (await client.call("POST", "/api/run", TEA)).json["run_id"]
+        for path in (f"/api/runs/{run_id}", f"/api/runs/{run_id}/events", "/api/jobs", "/health"):
+            assert (await client.call("GET", path)).status == 200
+        assert "AnyIO worker thread" not in [thread.name for thread in threading.enumerate()]
+
+    on_server(test)
 
 
 def test_run_answers_whole(on_server: Callable[..., Any]) -> None:

@@ -46,6 +46,9 @@ START_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.05
 WEIGH_EVERY_S = 1.0
 STOP_WITHIN_S = 15.0
+SAID_CHARS = 4_000
+"""How much of the end of the server's log is kept; it logs warnings and errors only."""
+
 TIMEOUT_S = 120.0
 """A request that takes longer has failed."""
 
@@ -158,6 +161,8 @@ def _measure(
             }
             weights = _play(plan, folder, server, is_quiet=is_quiet)
         found: dict[str, Any] = orjson.loads((folder / "results.json").read_bytes())
+        log = folder / "server.log"
+        said = log.read_text(errors="replace")[-SAID_CHARS:] if host is None else ""
     return {
         "app": app,
         "profile": profile,
@@ -167,6 +172,7 @@ def _measure(
         **found,
         "memory_growth": growth(weights),
         "memory_mb": [round(weight / MB, 1) for weight in weights],
+        "server_said": said,
         "report": str(report),
     }
 
@@ -199,7 +205,11 @@ def _server(folder: Path, host: str | None) -> Iterator[tuple[str, int | None]]:
     command = [sys.executable, "-c", start, "serve", *flags]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - this very program
-            command, stdout=log, stderr=log, cwd=folder, env={**ours, **state, **none}
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            cwd=folder,
+            env={**ours, **state, **none},
         )
     try:
         _await_start(server, port, folder / "server.log")
@@ -302,4 +312,6 @@ def _draw(found: dict[str, Any]) -> None:
         out.print(f"{said}, at most {max(weights):.0f}")
     for error in found["errors"]:
         out.print(Text(error, "red"))
+    if found["server_said"]:
+        out.print(Text(found["server_said"].rstrip(), "yellow"))
     out.print(f"report: {found['report']}", soft_wrap=True)

@@ -30,7 +30,8 @@ MAIN_SHARE = {"burst": 0.9}
 
 SHARES = (0.5, 0.95, 0.99)
 
-_MADE_ID = re.compile(r"(?<=/)(?=[^/]*\d)[\w-]{8,}(?=/|$)")
+_ID = re.compile(r"(?<=/)(?!v\d+/)(?=[^/]*\d)[^/]+")
+"""A part of a path that names one thing of many: it has a digit, and is no version."""
 
 
 class User:
@@ -137,8 +138,8 @@ def run_samples(app: App, profile: str, draws: random.Random) -> Visit:
 
 
 def name_of(path: str) -> str:
-    """Return the row a request is counted in: its path without query and made-up ids."""
-    return _MADE_ID.sub("{id}", path.partition("?")[0])
+    """Return the row a request is counted in: its path without query and ids."""
+    return _ID.sub("{id}", path.partition("?")[0])
 
 
 def answer_of(status: int, kind: str, content: bytes) -> Any:

@@ -18,15 +18,18 @@ from hasten.errors import Forbidden, Unauthenticated
 from hasten.wire import Runtime
 
 
-def runtime_of(connection: HTTPConnection) -> Runtime:
-    """Return the server's runtime."""
+async def runtime_of(connection: HTTPConnection) -> Runtime:
+    """Return the server's runtime.
+
+    Async, like all that routes depend on: FastAPI calls a plain function in another thread.
+    """
     runtime: Runtime = connection.app.state.runtime
     return runtime
 
 
 async def caller_of(connection: HTTPConnection) -> Caller:
     """Return who sent the request or opened the socket. Raises ``Unauthenticated``."""
-    keys = runtime_of(connection).keys
+    keys = (await runtime_of(connection)).keys
     scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
     if secret and scheme.lower() == "bearer":
         key = await keys.find(secret.strip())

@@ -17,7 +17,7 @@ from hasten.serve.gateway.shown import CallQuery, calls_shown, gateway_shown
 router = APIRouter(tags=["gateway"])
 
 
-def gateway_of(request: Request) -> Gateway:
+async def gateway_of(request: Request) -> Gateway:
     """Return the server's gateway."""
     gateway: Gateway = request.app.state.gateway
     return gateway

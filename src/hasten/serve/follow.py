@@ -45,13 +45,14 @@ async def follower_of(connection: HTTPConnection) -> Caller:
     ticket = connection.query_params.get("ticket")
     if ticket is None:
         return await caller_of(connection)
-    return await runtime_of(connection).tickets.redeem(ticket)
+    runtime = await runtime_of(connection)
+    return await runtime.tickets.redeem(ticket)
 
 
 FollowerOf = Annotated[Caller, Depends(follower_of)]
 
 
-def feeds_of(connection: HTTPConnection) -> Feeds:
+async def feeds_of(connection: HTTPConnection) -> Feeds:
     """Return the feeds that are read in this process."""
     feeds: Feeds = connection.app.state.feeds
     return feeds
@@ -80,7 +81,7 @@ class View(NamedTuple):
     chars_per_s: float
 
 
-def view_of(
+async def view_of(
     runtime: RuntimeOf,
     format: Protocol = "hasten",  # noqa: A002 - its name in the query
     pace: Pace = None,
@@ -92,7 +93,7 @@ def view_of(
 ViewOf = Annotated[View, Depends(view_of)]
 
 
-def reading_of(
+async def reading_of(
     view: ViewOf,
     after: Annotated[str, Query(description="The id of the last message that came.")] = "",
     last_event_id: Annotated[str, Header()] = "",

@@ -43,7 +43,7 @@ class JobBody(RunRequest):
     )
 
 
-def jobs_of(request: Request) -> RuntimeJobs:
+async def jobs_of(request: Request) -> RuntimeJobs:
     """Return the server's jobs."""
     jobs: RuntimeJobs = request.app.state.jobs
     return jobs

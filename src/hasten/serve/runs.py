@@ -44,7 +44,7 @@ class RunRequest(BaseModel):
     )
 
 
-def directives_of(cache_control: Annotated[str, Header()] = "") -> Directives:
+async def directives_of(cache_control: Annotated[str, Header()] = "") -> Directives:
     """Return what ``Cache-Control`` asks of the cache, as RFC 9111 means it."""
     return parse_cache_control(cache_control)
 

@@ -15,6 +15,7 @@ from hasten.apps.discovery.inputs import SAMPLES, DiscoveryInputs
 from hasten.apps.discovery.shelf import WRITE_S, ReportStore
 from hasten.apps.discovery.sources import LATENCY_S, Sources
 from hasten.apps.discovery.targets import TARGETS
+from hasten.apps.discovery.visits import visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,5 +58,6 @@ app = App(
     profile=PROFILE,
     chain=ChainPolicy(limit=LimitPolicy()),
     resources=resources,
+    load=visit,
     targets=TARGETS,
 )

@@ -15,6 +15,7 @@ from hasten.apps.fortune.hasten import GRAPH as HASTEN
 from hasten.apps.fortune.inputs import SAMPLES, FortuneInputs
 from hasten.apps.fortune.targets import TARGETS
 from hasten.apps.fortune.temple import LATENCY_S, Temple
+from hasten.apps.fortune.visits import visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,5 +64,6 @@ app = App(
     resources=resources,
     routes=routes,
     page=Path(__file__).parent / "page",
+    load=visit,
     targets=TARGETS,
 )

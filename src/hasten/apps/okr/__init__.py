@@ -17,6 +17,7 @@ from hasten.apps.okr.inputs import SAMPLES, MessageInputs, Team
 from hasten.apps.okr.knowledge import LATENCY_S, Knowledge
 from hasten.apps.okr.tables import metadata
 from hasten.apps.okr.targets import CHAIN, COMPACTION, PROFILE, REUSE, TARGETS
+from hasten.apps.okr.visits import visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,7 @@ app = App(
     storage_s=0.00026,  # what the plan measured (okr plan 5)
     routes=routes,
     page=HERE / "page",
+    load=visit,
     targets=TARGETS,
     experiments=(COMPACTION, REUSE),
 )

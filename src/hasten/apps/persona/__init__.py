@@ -19,6 +19,7 @@ from hasten.apps.persona.inputs import COMPARE_SAMPLES, SAMPLES, CompareInputs, 
 from hasten.apps.persona.sources import LATENCY_S, Sources
 from hasten.apps.persona.tables import QUERIES, metadata
 from hasten.apps.persona.targets import PROFILE, TARGETS
+from hasten.apps.persona.visits import visit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +106,7 @@ app = App(
     routes=routes,
     page=HERE / "page",
     log=PersonaLog(),
+    load=visit,
     targets=TARGETS,
     alerts=ALERTS,
     cron=(
