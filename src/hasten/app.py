@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
     from pydantic import BaseModel
-    from sqlalchemy import MetaData, Select
+    from sqlalchemy import MetaData, Select, Table
 
+    from hasten.cache.cache import Cache
     from hasten.cache.policy import CachePolicy
     from hasten.graph.graph import Graph
     from hasten.jobs.cron import Cron
@@ -97,7 +98,9 @@ class App:
     revision ids begin with ``<name>_``. The runtime brings them up to date. A graph
     that declares the resource ``tables`` gets them as ``Tables``, and ``resources``
     is given them, too, by that name. ``queries`` are, by the name of an index declared
-    on them, the query it must serve (``hasten db indexes verify``). ``seed`` fills
+    on them, the query it must serve (``hasten db indexes verify``). ``kept_tables`` are
+    those of which ``Tables.query`` may keep answers: each write of one of them is told to
+    every process, which costs about as much as the write. ``seed`` fills
     them with samples whenever they are opened, and must be harmless to repeat. In
     virtual time they are in memory, and a call takes ``storage_s``. A table with the
     columns ``tenant`` and ``user`` is cleared when a person is erased.
@@ -131,6 +134,7 @@ class App:
     resources: Callable[..., Mapping[str, Any]] = field(default=_model_only)
     operations: Mapping[str, Operation] = field(default_factory=dict)
     tables: MetaData | None = None
+    kept_tables: tuple[Table, ...] = ()
     migrations: Path | None = None
     queries: Mapping[str, Select[Any]] = field(default_factory=dict)
     seed: Callable[[Tables], Awaitable[None]] | None = None
@@ -154,6 +158,9 @@ class App:
         foreign = [one for one in self.tables.tables if not one.startswith(f"{self.family}_")]
         if foreign:
             self._refuse(f"has tables that do not begin with '{self.family}_': {foreign}")
+        strange = [one.name for one in self.kept_tables if one.metadata is not self.tables]
+        if strange:
+            self._refuse(f"keeps answers of tables that are not its own: {strange}")
 
     @property
     def family(self) -> str:
@@ -188,8 +195,11 @@ class App:
         made = self.resources(model, is_simulated=is_simulated, tables=tables)
         return {"tables": tables, **made}
 
-    async def open_tables(self, sql: SqlStore | None) -> Tables | None:
-        """Return its tables on ``sql``, or in memory for virtual time, seeded; if it has any."""
+    async def open_tables(self, sql: SqlStore | None, cache: Cache | None = None) -> Tables | None:
+        """Return its tables on ``sql``, or in memory for virtual time, seeded; if it has any.
+
+        Answers of its ``kept_tables`` are kept in ``cache`` wherever that is in force.
+        """
         from hasten.cache.query import QueryCache
         from hasten.store.sql import MemoryTables, SqlTables
 
@@ -200,7 +210,8 @@ class App:
             tables = MemoryTables(self.tables, self.storage_s)
         else:
             tables = SqlTables(self.tables, sql)
-        tables.queries = QueryCache()
+        if self.kept_tables and cache is not None:
+            tables.queries = QueryCache(cache, [one.name for one in self.kept_tables])
         if self.seed is not None:
             await self.seed(tables)
         return tables

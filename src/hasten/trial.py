@@ -197,7 +197,7 @@ class VirtualTrial(Trial):
     async def _fresh(self, app: App) -> Trial:
         cache = Cache()
         model = simulated_model(app, self.mode, cache)
-        return VirtualTrial(app, self.mode, cache, model, await app.open_tables(None))
+        return VirtualTrial(app, self.mode, cache, model, await app.open_tables(None, cache))
 
     def _model(self, app: App, mode: str) -> Model:
         """Return the model of the trial, or, for a run in another mode, what that mode asks."""
@@ -282,7 +282,7 @@ def try_virtually(
 
     async def main() -> T:
         async with Cache() as cache:
-            tables = await app.open_tables(None)
+            tables = await app.open_tables(None, cache)
             model = simulated_model(app, mode, cache)
             return await measure(VirtualTrial(app, mode, cache, model, tables))
 

@@ -111,7 +111,7 @@ class Runtime(Stores):
         runtime = cls(settings, apps, sql, cache, open_peers(settings))
         runtime.news.open()
         for name, app in apps.items():
-            runtime.tables[name] = await app.open_tables(sql)
+            runtime.tables[name] = await app.open_tables(sql, cache)
         await runtime.bury()
         return runtime
 
@@ -328,8 +328,8 @@ class Runtime(Stores):
         runs = await self.sink.erase(tenant, user)
         self._unstored = {key: run for key, run in self._unstored.items() if not is_theirs(run)}
         await self.feedback.erase(tenant, user)
-        entries = await self.cache.erase(tenant, user)
         rows = [await one.erase(tenant, user) for one in self.tables.values() if one is not None]
+        entries = await self.cache.erase(tenant, user)  # last: they are made of the others
         return {"runs": runs, "entries": entries, "rows": sum(rows)}
 
     def _held(self, run_id: str) -> Run | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from hasten.cache.cached import use_cache
 from hasten.caller import Caller
 from hasten.errors import InvalidInput, NotFound, SettingsError
 from hasten.settings import Settings
@@ -114,6 +115,42 @@ def test_a_person_is_erased_from_tables_too(tmp_path: Path) -> None:
     assert on_runtime(main, tmp_path) == (1, ["first"])
 
 
+def test_what_is_kept_of_a_person_goes_with_them(tmp_path: Path) -> None:
+    """Answers of queries, whoever erases: this process, or another one as ``hasten erase`` is."""
+    app = notebook_app(kept_tables=(notes,))
+    row = {"tenant": "t", "user": "annabelle", "said": "x", "at_s": 0.0}
+    theirs = sa.select(notes).where(notes.c.tenant == "t", notes.c.user == "annabelle")
+    everybodys = sa.select(notes).where(notes.c.note_id == "a")
+
+    async def asked(runtime: Runtime) -> list[int]:
+        tables = runtime.tables["notebook"]
+        assert tables is not None
+        with use_cache(runtime.cache):
+            found = [await tables.query(one, ttl_s=1e6) for one in (theirs, everybodys)]
+        return [len(one) for one in found]
+
+    async def main(runtime: Runtime) -> list[list[int]]:
+        tables = runtime.tables["notebook"]
+        assert tables is not None
+        seen = []
+        for who in ("here", "there"):
+            await tables.put_many(notes, [row | {"note_id": "a"}])
+            seen.append(await asked(runtime))
+            # Around the tables, so that nothing but the erasure drops what is kept.
+            await runtime.sql.write(lambda connection: connection.execute(sa.delete(notes)))
+            assert await asked(runtime) == seen[-1]
+            other = runtime if who == "here" else await Runtime.open(runtime.settings, {"n": app})
+            done = await other.erase("t", "annabelle")
+            assert done["entries"] >= (who == "here")
+            if other is not runtime:
+                await other.close()
+            await asyncio.sleep(1.1)  # another process hears of it within a second
+            seen.append(await asked(runtime))
+        return seen
+
+    assert on_runtime(main, tmp_path, app=app) == [[1, 1], [0, 0]] * 2
+
+
 def test_a_database_with_a_branch_nobody_brings_still_opens(tmp_path: Path) -> None:
     """An application that was uninstalled leaves its tables, and the server starts."""
     on_runtime(keep, tmp_path)
@@ -174,6 +211,8 @@ def test_a_manifest_with_foreign_tables_or_no_history_is_refused() -> None:
         notebook_app(name="diary")
     with pytest.raises(SettingsError, match="needs migrations"):
         notebook_app(migrations=None)
+    with pytest.raises(SettingsError, match=r"not its own: \['x'\]"):
+        notebook_app(kept_tables=(sa.Table("x", sa.MetaData()),))
     assert (HERE / "migrations").is_dir()
 
 

@@ -114,7 +114,8 @@ class CacheFill:
         Once the lease is ours the value may have been stored in between: look again.
         """
         ledger, wait_s = self._cache.ledger, self.call.policy.wait_s
-        if not ledger.is_shared or wait_s <= 0 or self.call.directives.no_cache:
+        has_others = ledger.is_shared and not self.call.policy.is_local
+        if not has_others or wait_s <= 0 or self.call.directives.no_cache:
             return None
         give_up_s = self._clock.monotonic() + wait_s
         while self._clock.monotonic() < give_up_s:

@@ -163,7 +163,7 @@ def make_key(
 
 def mark(kind: MarkKind, tenant: str, *words: str) -> bytes:
     """Return the mark of one thing values can be invalidated by, inside one tenant."""
-    return _digest(_MARK_DOMAIN, kind, tenant, *words)[:MARK_BYTES]
+    return digest_of(_MARK_DOMAIN, kind, tenant, *words)[:MARK_BYTES]
 
 
 def text_of(value: object) -> str:
@@ -176,13 +176,14 @@ def text_of(value: object) -> str:
 
 
 def _part(name: str, value: object) -> Part:
-    digest = _digest(_PART_DOMAIN, value)
+    digest = digest_of(_PART_DOMAIN, value)
     text = text_of(value)
     is_short = len(text) <= SHOWN_CHARS and text.isprintable()
     return Part(name, digest[:8], text if is_short else f"sha256:{digest[:6].hex()}")
 
 
-def _digest(*parts: object) -> bytes:
+def digest_of(*parts: object) -> bytes:
+    """Return the digest of plain values. Raises ``CodecError`` for one there is none of."""
     is_native = all(type(part) in _NATIVE for part in parts)
     return hashlib.sha256(_pack(list(parts), is_native=is_native)).digest()
 

@@ -60,7 +60,8 @@ class CachePolicy:
     What may be stored: values up to ``max_bytes`` for which ``is_storable`` holds;
     negative ones (``is_negative``, by default ``None``) only for ``negative_ttl_s``
     and errors only for ``error_ttl_s``, by default neither. ``returns`` is the type
-    values are decoded to. ``is_kept`` values are never dropped for size.
+    values are decoded to. ``is_kept`` values are never dropped for size, ``is_local`` ones
+    never leave the memory of the process that computed them.
     ``wait_s`` bounds how long to wait for another process that computes the same.
     ``saves`` says what a hit of a value spares besides time and money, for its span.
     """
@@ -84,6 +85,7 @@ class CachePolicy:
     saves: Callable[[Any], Mapping[str, float]] = _nothing
     returns: Any = Any
     is_kept: bool = False
+    is_local: bool = False
     wait_s: float = 60.0
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from hasten.cache.generation import NEVER
+from hasten.cache.key import mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -101,9 +102,9 @@ def _add_oldest(mine: dict[bytes, int], theirs: Mapping[bytes, int]) -> None:
     if not mine:
         mine.update(theirs)
         return
-    for mark, generation in theirs.items():
-        if generation < mine.setdefault(mark, generation):
-            mine[mark] = generation
+    for one, generation in theirs.items():
+        if generation < mine.setdefault(one, generation):
+            mine[one] = generation
 
 
 _trail: ContextVar[CacheTrail | None] = ContextVar("hasten_cache_trail", default=None)
@@ -166,3 +167,12 @@ def add_tags(*tags: str) -> None:
     trail = _trail.get()
     if trail is not None:
         trail.tags.update(dict.fromkeys(tags))
+
+
+def add_public_tags(*tags: str) -> None:
+    """Give what is being computed here further tags, by which it falls in every tenant at once."""
+    trail = _trail.get()
+    if trail is not None:
+        add_tags(*tags)
+        for tag in tags:
+            trail.marks.setdefault(mark("tag", "", tag), trail.generation)

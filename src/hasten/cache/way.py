@@ -91,6 +91,8 @@ class CacheWay:
 
     def tiers_of(self, policy: CachePolicy) -> list[CacheTier]:
         """Return the tiers that entries under ``policy`` live in."""
+        if policy.is_local:
+            return []
         return self._kept_in if policy.is_kept else self.tiers
 
     def plain_hit(self, digest: bytes) -> HeldEntry | None:

@@ -17,7 +17,7 @@ from hasten.apps.consultant.edgar import EdgarSource
 from hasten.apps.consultant.hasten import GRAPH as HASTEN
 from hasten.apps.consultant.inputs import SAMPLES, AnalyzeInputs
 from hasten.apps.consultant.sources import DAY_S, LATENCY_S, EitherSource, SampleSource
-from hasten.apps.consultant.tables import QUERIES, metadata
+from hasten.apps.consultant.tables import QUERIES, analyses, metadata, sections
 from hasten.apps.consultant.targets import PROFILE, TARGETS
 from hasten.apps.consultant.visits import visit
 
@@ -112,6 +112,7 @@ app = App(
         ),
     },
     tables=metadata,
+    kept_tables=(analyses, sections),
     migrations=HERE / "migrations",
     queries=QUERIES,
     routes=routes,

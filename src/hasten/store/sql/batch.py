@@ -9,10 +9,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.dialects import sqlite
 
 from hasten.store.sql.prepared import sqlite_rows
+from hasten.store.sql.shares import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
     from hasten.store.sql.words import Row
+
+    Upsert = sqlite.Insert | postgresql.Insert
 
 BATCH_ROWS = 500
 """At most so many rows go to the database in one statement."""
@@ -66,6 +69,20 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     _execute(connection, _upsert(connection.dialect.name, table), rows)
 
 
+def upsert_own(connection: Connection, table: Table, rows: Sequence[Row]) -> bool:
+    """Do as ``upsert`` does; whether no row that was replaced was somebody else's.
+
+    The table has the columns ``OWNER``, and each row says its own and its primary key.
+    """
+    key = [column.name for column in table.primary_key]
+    last = list({tuple(row[name] for name in key): row for row in rows}.values())
+    statement = _upsert_own(connection.dialect.name, table)
+    done = len(connection.execute(statement, last).all()) if last else 0
+    if done < len(last):
+        upsert(connection, table, rows)
+    return done == len(last)
+
+
 @cache
 def _insert_new(dialect: str, table: Table) -> Executable:
     return _insert(dialect, table).on_conflict_do_nothing()
@@ -73,16 +90,27 @@ def _insert_new(dialect: str, table: Table) -> Executable:
 
 @cache
 def _upsert(dialect: str, table: Table) -> Executable:
+    return _replacing(_insert(dialect, table))
+
+
+@cache
+def _upsert_own(dialect: str, table: Table) -> Executable:
     insert = _insert(dialect, table)
-    new = {column.name: insert.excluded[column.name] for column in table.columns}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+    same = [table.c[name] == insert.excluded[name] for name in OWNER]
+    return _replacing(insert, and_(*same)).returning(*table.primary_key)
+
+
+def _replacing(insert: Upsert, where: ColumnElement[bool] | None = None) -> Upsert:
+    new = {column.name: insert.excluded[column.name] for column in insert.table.columns}
+    key = list(insert.table.primary_key)
+    return insert.on_conflict_do_update(index_elements=key, set_=new, where=where)
 
 
 def _rows_where(connection: Connection, column: Column[Any], values: Sequence[Any]) -> list[Row]:
     return fetch(connection, select(column.table).where(column.in_(values)))
 
 
-def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+def _insert(dialect: str, table: Table) -> Upsert:
     if dialect == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql

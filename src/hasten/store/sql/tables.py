@@ -15,25 +15,26 @@ take them, which SQLAlchemy Core's are unless they name a dialect.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Select, StaticPool, Table, create_engine, delete, exc
-from sqlalchemy.sql.visitors import iterate
-from sqlalchemy.util import LRUCache
 
 from hasten.clock import current_clock
 from hasten.errors import InvalidInput, NotFound, StoreError
-from hasten.store.sql.batch import fetch, fetch_where, upsert
+from hasten.store.sql.batch import fetch, fetch_where, upsert, upsert_own
+from hasten.store.sql.shares import is_owned, reading_of, row_shares, statement_shares, whole
 from hasten.store.sql.words import from_json
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 
     from sqlalchemy import Column, Connection, Executable, MetaData
 
     from hasten.store.sql.base import SqlStore
+    from hasten.store.sql.shares import Reading, Share
     from hasten.store.sql.words import Row
 
 T = TypeVar("T")
@@ -41,27 +42,20 @@ T = TypeVar("T")
 QUERY_TTL_S = 60.0
 """How long the answer of a query is kept unless its caller says otherwise."""
 
-_FORMS: LRUCache[Any, str] = LRUCache(500)
-"""The words of queries by their form, which values are no part of."""
-
-OWNER = ("tenant", "user")
-"""Columns that say whose a row is; the rows of tables that have both are erased with a person."""
-
 
 class Queries(Protocol):
     """What keeps the answers of queries; ``cache/query`` has one."""
 
     async def rows(
-        self,
-        words: str,
-        tables: Iterable[str],
-        fetch: Callable[[], Awaitable[list[Row]]],
-        ttl_s: float,
+        self, reading: Reading, fetch: Callable[[], Awaitable[list[Row]]], ttl_s: float
     ) -> list[Row]:
-        """Return the rows of a query in these words, fetched if none are kept."""
+        """Return the rows of a query, fetched if none are kept."""
 
-    async def written(self, tables: Iterable[str]) -> None:
-        """Drop what was kept of tables that were written."""
+    def keeps(self, table: str) -> bool:
+        """Whether answers that rest on a table may be kept, so that its writes must be told."""
+
+    async def written(self, shares: Iterable[Share]) -> None:
+        """Drop what was kept of rows that were written."""
 
 
 class Tables(ABC):
@@ -87,12 +81,17 @@ class Tables(ABC):
     ) -> list[Row]:
         """Return what ``query`` selects, as kept for up to ``ttl_s`` under the cache in force.
 
-        What is kept falls when one of its tables is written through this handle.
+        That are tables which the manifest says are kept (``App.kept_tables``). What is kept
+        falls when one of its rows may have been written through a handle like this, by any
+        process: rows of the one person, or the one tenant, that the query demands, else of
+        anybody. What others do to the database is seen when ``ttl_s`` is over.
         """
         if self.queries is None or not use_cache:
             return await self.rows(query)
-        names = [one.name for one in _tables_in(query)]
-        return await self.queries.rows(_words(query), names, partial(self.rows, query), ttl_s)
+        reading = reading_of(query, self.metadata)
+        if reading is None:
+            return await self.rows(query)
+        return await self.queries.rows(reading, partial(self.rows, query), ttl_s)
 
     async def row(self, query: Select[Any]) -> Row | None:
         """Return the first row ``query`` selects, or ``None``."""
@@ -111,10 +110,10 @@ class Tables(ABC):
 
     async def execute(self, *statements: Executable) -> int:
         """Run statements that write, in one transaction; return how many rows they touched."""
-        found = [one.name for statement in statements for one in _tables_in(statement)]
-        names = list(dict.fromkeys(found))
-        work = partial(_execute, statements=statements)
-        return await self.write(work, about=" ".join(["write", *names]), tables=names)
+        found = [one for each in statements for one in statement_shares(each, self.metadata)]
+        names = dict.fromkeys(share.table for share in found)
+        async with self._writing(" ".join(["write", *names]), found):
+            return await self._write(partial(_execute, statements=statements))
 
     async def get_many(self, table: Table, keys: Sequence[Any]) -> list[Row | None]:
         """Return the rows of these primary keys in their order, ``None`` where there is none.
@@ -127,8 +126,11 @@ class Tables(ABC):
 
     async def put_many(self, table: Table, rows: Sequence[Row]) -> None:
         """Insert each row, or replace the one of its primary key, in one transaction."""
-        work = partial(_put_many, table=table, rows=list(rows))
-        await self.write(work, about=f"put_many {table.name}", tables=[table.name])
+        is_kept = self.queries is not None and self.queries.keeps(table.name)
+        owners = row_shares(table, rows) if is_kept else None
+        shares = [whole(table)]
+        async with self._writing(f"put_many {table.name}", shares):
+            shares[:] = await self._write(partial(_put, table=table, rows=rows, owners=owners))
 
     async def read(self, work: Callable[[Connection], T], *, about: str = "read") -> T:
         """Return what ``work`` reads; ``about`` names it in the trace."""
@@ -146,15 +148,26 @@ class Tables(ABC):
 
         ``tables`` are those it writes; by default any of the application's.
         """
-        with span("storage", about):
-            done = await self._write(work)
-        if self.queries is not None:
-            await self.queries.written(tables or self.metadata.tables)
-        return done
+        shares = [whole(self.metadata.tables[name]) for name in tables or self.metadata.tables]
+        async with self._writing(about, shares):
+            return await self._write(work)
+
+    @asynccontextmanager
+    async def _writing(self, about: str, shares: Sequence[Share]) -> AsyncGenerator[None]:
+        """Name a write in the trace; what rests on ``shares`` is dropped once it is made.
+
+        If it fails or is given up, too: nobody knows then whether it was made.
+        """
+        try:
+            with span("storage", about):
+                yield
+        finally:
+            if self.queries is not None:
+                await self.queries.written(shares)
 
     async def erase(self, tenant: str, user: str) -> int:
         """Delete every row of one person, in tables that say whose a row is; return how many."""
-        owned = [one for one in self.metadata.sorted_tables if {*OWNER} <= {*one.c.keys()}]
+        owned = [one for one in self.metadata.sorted_tables if is_owned(one)]
         theirs = [
             delete(one).where(one.c.tenant == tenant, one.c.user == user) for one in reversed(owned)
         ]
@@ -220,8 +233,15 @@ def _get_many(connection: Connection, column: Column[Any], keys: Sequence[Any]) 
     return [found.get(key) for key in keys]
 
 
-def _put_many(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    upsert(connection, table, rows)
+def _put(
+    connection: Connection, table: Table, rows: Sequence[Row], owners: list[Share] | None
+) -> list[Share]:
+    """Put rows of ``owners`` and return what was written: all, once a row was another's before."""
+    if owners is None:
+        upsert(connection, table, rows)
+    elif upsert_own(connection, table, rows):
+        return owners
+    return [whole(table)]
 
 
 def _only_key(table: Table) -> Column[Any]:
@@ -230,19 +250,3 @@ def _only_key(table: Table) -> Column[Any]:
         message = f"get_many takes a table whose primary key is one column; {table.name!r} is not"
         raise InvalidInput(message, field="table", value=table.name)
     return columns[0]
-
-
-def _words(query: Select[Any]) -> str:
-    """Return a query's words and values: one of a form seen before is not put into words anew."""
-    key = query._generate_cache_key()  # noqa: SLF001 - as SQLAlchemy's own caching example does
-    if key is None:
-        return str(query.compile(compile_kwargs={"literal_binds": True}))
-    return str(key.to_offline_string(_FORMS, query, {}))
-
-
-def _tables_in(statement: Any) -> list[Table]:
-    """Return the tables a statement names, each once, in its order."""
-    found = [one for one in iterate(statement) if isinstance(one, Table)]
-    if isinstance(table := getattr(statement, "table", None), Table):
-        found.insert(0, table)
-    return list(dict.fromkeys(found))
