@@ -99,6 +99,14 @@ FINANCIAL = Chapter(
 AGENTS = (RESEARCH, MARKET, FINANCIAL)
 
 
+def agents_read(chapter: Chapter) -> tuple[str, ...]:
+    """Return the names of the agents that a chapter reads a section of."""
+    read = {title for section in chapter.sections for title in section.reads}
+    return tuple(
+        agent.name for agent in AGENTS if read & {section.title for section in agent.sections}
+    )
+
+
 def _framework(name: str, title: str, *sections: Section) -> Chapter:
     role = f"You apply the framework {title} as consultants do."
     return Chapter(name, title, role, 475 // len(sections), sections)

@@ -1,8 +1,9 @@
 """An analysis as fast as its data allows: agents and frameworks side by side, in sections.
 
 Owns the graph of the ``hasten`` mode. Every source is asked as soon as it is known what to
-ask. An agent that fails is missed, not waited for: the analysis says so and goes on. What
-is about an industry alone is written from that alone, kept, and shared by its companies.
+ask, and a framework waits for the agents it reads, not for all. An agent that fails is missed,
+not waited for: the analysis says so and goes on. What is about an industry alone is written
+from that alone, kept, and shared by its companies.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hasten.apps.consultant.chapters import (
     Chapter,
     Findings,
     Section,
+    agents_read,
 )
 from hasten.apps.consultant.inputs import FRAMEWORKS, AnalyzeInputs, FrameworkName
 from hasten.apps.consultant.prompts import body, section_request
@@ -172,7 +174,7 @@ def _applied_step(chapter: Chapter) -> Step[..., Findings]:
 
 
 def _framework_step(chapter: Chapter) -> Step[..., Findings | None]:
-    applied = _applied_step(chapter)
+    applied, read = _applied_step(chapter), agents_read(chapter)
 
     async def if_asked(
         model: Model,
@@ -185,9 +187,9 @@ def _framework_step(chapter: Chapter) -> Step[..., Findings | None]:
     ) -> Findings | None:
         if chapter.name not in frameworks:
             return None
-        came = {name: agents[name] for name in _AGENTS if agents[name] is not None}
+        came = {name: agents[name] for name in read if agents[name] is not None}
         if not came:
-            message = f"no agent came through, so there is nothing to apply {chapter.title} to"
+            message = f"{chapter.title} has nothing to apply to: no {' or '.join(read)} came"
             raise HastenError(message)
         return await applied(model, profile, news, industry, cases, came)
 
@@ -197,7 +199,7 @@ def _framework_step(chapter: Chapter) -> Step[..., Findings | None]:
         label=f"Applying {chapter.title}",
         timeout_s=CHAPTER_TIMEOUT_S,
         limit="analysts",
-        soft_needs=_AGENTS,
+        soft_needs=read,
         soft_wait_s=math.inf,
     )(if_asked)
 
