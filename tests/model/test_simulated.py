@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import orjson
 import pytest
@@ -220,10 +221,14 @@ def test_a_tool_is_called_when_the_request_insists() -> None:
     assert 1 <= orjson.loads(response.tool_calls[0].arguments)["score"] <= 10
 
 
-def test_a_schema_nothing_satisfies_is_rejected() -> None:
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [({"$ref": "#/$defs/missing"}, "missing"), ({"type": "integer", "minimum": 1e308}, "64-bit")],
+)
+def test_a_schema_nothing_satisfies_is_rejected(schema: dict[str, Any], message: str) -> None:
     """An impossible schema is the request's fault, not a failure of the model."""
-    request = Request.ask("Rate it", schema={"$ref": "#/$defs/missing"})
-    with pytest.raises(ModelRejected, match="missing"):
+    request = Request.ask("Rate it", schema=schema)
+    with pytest.raises(ModelRejected, match=message):
         virtual.run(_timed_call(SimulatedModel(), request))
 
 

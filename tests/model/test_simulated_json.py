@@ -204,3 +204,35 @@ def test_an_impossible_schema_is_an_error(schema: Any, message: str) -> None:
     """What nothing satisfies is said, and not answered with nonsense."""
     with pytest.raises(ValueError, match=message):
         answer(schema, (), draw(0))
+
+
+HUGE = {"type": "string", "minLength": 10**9}
+ENDLESS = {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}
+CIRCLE = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}
+MANY = {"type": "array", "items": {"type": "string"}, "minItems": 10**9}
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (HUGE, "minLength"),
+        (MANY, "values"),
+        ({"type": "array", "items": {"minLength": 40_000}, "minItems": 500}, "values"),
+        ({"type": "string", "pattern": "(a{1000}){100000}"}, "longer"),
+        ({"type": "string", "pattern": "(?:){1000000000}"}, "longer"),
+        (ENDLESS, "in each other"),
+        ({"$ref": "#"}, "itself"),
+        (CIRCLE, "itself"),
+        ({"anyOf": []}, "no JSON Schema"),
+        ({"type": "object", "properties": 5}, "no JSON Schema"),
+        ({"type": "array", "items": 5}, "no JSON Schema"),
+        ({"type": "string", "minLength": "x"}, "no JSON Schema"),
+        ({"type": "string", "pattern": 5}, "no JSON Schema"),
+        ({"type": "integer", "multipleOf": "x"}, "no JSON Schema"),
+        ({"enum": 5}, "no JSON Schema"),
+    ],
+)
+def test_anybodys_schema_holds_nothing_up(schema: Any, message: str) -> None:
+    """One that never ends, asks for gigabytes or is none is an error at once."""
+    with pytest.raises(ValueError, match=message):
+        answer(schema, (), draw(0))

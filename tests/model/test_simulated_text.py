@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hasten.model.draw import draw
 from hasten.model.simulated_prompt import Fact, Section, facts_in, sections_in, shorten, words_in
-from hasten.model.simulated_text import write_text
+from hasten.model.simulated_text import MAX_SECTIONS, write_text
 
 PROMPT = """Goal type: Extra Income
 Interest area: AI / Automation
@@ -108,6 +108,13 @@ def test_sections_of_one_report_do_not_repeat_each_other() -> None:
     words = [text.split() for text in texts]
     runs = Counter(tuple(part[at : at + 8]) for part in words for at in range(len(part) - 7))
     assert sum(count - 1 for count in runs.values()) < 0.05 * runs.total()
+
+
+def test_thousands_of_sections_are_not_all_written() -> None:
+    """A prompt of a few kilobytes holds nobody up."""
+    asked = "\n".join(f"'Part {number}' in about 99999 words" for number in range(1_000))
+    told = write_text(asked, asked, draw(1))
+    assert told.count("## Part") == MAX_SECTIONS
 
 
 def test_sentences_are_whole() -> None:

@@ -98,10 +98,8 @@ def _text(request: Request, habits: Habits, words: random.Random) -> str:
     if request.schema is None:
         return write_text(read_prompt(request), last_turn(request), words)
     schema = _FREE_OBJECT if request.schema == JSON_OBJECT else request.schema
-    value = _json(request, schema, habits, words)
-    if words.random() < habits.malformed_rate:
-        return _spoil(value, words)
-    return orjson.dumps(value).decode()
+    value, text = _json(request, schema, habits, words)
+    return _spoil(value, text, words) if words.random() < habits.malformed_rate else text
 
 
 def _tool_call(request: Request, habits: Habits, words: random.Random) -> ToolCall | None:
@@ -111,15 +109,17 @@ def _tool_call(request: Request, habits: Habits, words: random.Random) -> ToolCa
         return None
     offered = functions_in(request.tools)
     function = next((one for one in offered if one.name == choice.name), offered[0])
-    arguments = _json(request, function.parameters, habits, words)
+    _, arguments = _json(request, function.parameters, habits, words)
     call_id = f"call_{words.getrandbits(64):016x}"
-    return ToolCall(call_id, function.name, orjson.dumps(arguments).decode())
+    return ToolCall(call_id, function.name, arguments)
 
 
-def _json(request: Request, schema: Any, habits: Habits, words: random.Random) -> Any:
+def _json(request: Request, schema: Any, habits: Habits, words: random.Random) -> tuple[Any, str]:
+    """Return an answer and its JSON."""
     try:
-        return answer(schema, facts_in(read_prompt(request)), words)
-    except ValueError as error:
+        value = answer(schema, facts_in(read_prompt(request)), words)
+        return value, orjson.dumps(value).decode()
+    except (ValueError, orjson.JSONEncodeError) as error:  # a number of more than 64 bits
         message = f"the schema cannot be satisfied: {error}"
         raise ModelRejected(message, model=habits.name) from error
 
@@ -134,9 +134,8 @@ def _cut(text: str, request: Request) -> tuple[str, FinishReason]:
     return kept, "length"
 
 
-def _spoil(value: Any, words: random.Random) -> str:
+def _spoil(value: Any, text: str, words: random.Random) -> str:
     """Break JSON in one of the ways models do: cut off, a field lost, a wrong type, a comma."""
-    text = orjson.dumps(value).decode()
     ways = [text[: max(1, len(text) * 2 // 3)], f"{text[:-1]},{text[-1]}"]
     if isinstance(value, dict) and value:
         name = words.choice(list(value))

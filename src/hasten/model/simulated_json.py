@@ -39,6 +39,14 @@ MAP_ENTRIES = 2
 MAX_DEPTH = 5
 """Below this depth optional parts are left out, so that recursive schemas end."""
 
+MAX_VALUES = 2_000
+MAX_NESTING = 60
+CHARS_A_VALUE = 50
+"""A schema that asks for more is refused: one of anybody's must not hold up a whole server.
+
+A longer string counts as several values.
+"""
+
 _UNIQUE_TRIES = 30
 _EDGE = 1e-6
 
@@ -46,10 +54,15 @@ _EDGE = 1e-6
 def answer(schema: Schema, facts: Sequence[Fact], rng: random.Random, *, name: str = "") -> Any:
     """Return a value that satisfies ``schema`` and uses ``facts`` where a name calls for one.
 
-    Raises ``ValueError`` for a reference that leads nowhere, a schema that
-    nothing satisfies, or a pattern that cannot be read.
+    Raises ``ValueError`` for a reference that leads nowhere or back to itself, a schema that
+    nothing satisfies or that asks for too much, a pattern that cannot be read, or what is
+    no schema at all.
     """
-    return _Walk(schema, Words(facts, rng), rng).value(schema, name, 0)
+    try:
+        return _Walk(schema, Words(facts, rng), rng).value(schema, name, 0)
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        message = f"it is no JSON Schema: {error}"
+        raise ValueError(message) from error
 
 
 class _Walk:
@@ -59,8 +72,13 @@ class _Walk:
         self._root = root
         self._words = words
         self._rng = rng
+        self._made = 0
 
     def value(self, schema: Schema, name: str, depth: int) -> Any:
+        self._made += 1
+        if self._made > MAX_VALUES or depth > MAX_NESTING:
+            message = f"it asks for more than {MAX_VALUES} values, or {MAX_NESTING} in each other"
+            raise ValueError(message)
         found = self._flat(schema, depth)
         if "const" in found:
             return found["const"]
@@ -75,10 +93,20 @@ class _Walk:
             return self._number(found, name, is_integer=kind == "integer")
         if kind == "boolean":
             return self._rng.choice((True, False))
-        return None if kind == "null" else self._words.text(found, name)
+        if kind == "null":
+            return None
+        text = self._words.text(found, name)
+        self._made += len(text) // CHARS_A_VALUE
+        return text
 
-    def _flat(self, schema: Schema, depth: int) -> dict[str, Any]:
-        """Return ``schema`` with references followed and one branch of each choice taken."""
+    def _flat(self, schema: Schema, depth: int, joined: int = 0) -> dict[str, Any]:
+        """Return ``schema`` with references followed and one branch of each choice taken.
+
+        It is ``joined`` joins deep in the schema of the same value.
+        """
+        if joined > MAX_NESTING:
+            message = "a reference leads back to itself"
+            raise ValueError(message)
         if schema is True:
             return {}
         if schema is False:
@@ -90,7 +118,7 @@ class _Walk:
             parts.append(self._resolve(schema["$ref"]))
         parts += [self._branch(schema[key], depth) for key in ("anyOf", "oneOf") if key in schema]
         for part in parts:
-            flat = _merge(flat, self._flat(part, depth))
+            flat = _merge(flat, self._flat(part, depth, joined + 1))
         return flat
 
     def _branch(self, branches: Sequence[Schema], depth: int) -> Schema:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PRINTABLE = _PLAIN + "ABCDEFGHIJKLMNOPQRSTUVWXYZ _-.,:/"
 _WIDEST_RANGE = 0x7F
+MAX_CHARS = 50_000
+"""No string gets longer than this, nor is a pattern's repeat gone through more often."""
+
 _MORE = 3
 """An open repeat goes at most this far above its least."""
 
@@ -28,11 +31,12 @@ _MORE = 3
 def matching(pattern: str, rng: random.Random, *, stretch: int = 0) -> str:
     """Return a string that ``pattern`` matches; its open repeats are longer by ``stretch``.
 
-    Raises ``ValueError`` for an expression Python does not understand.
+    Raises ``ValueError`` for an expression Python does not understand, or one that
+    only what is longer than ``MAX_CHARS`` would match.
     """
     try:
         parsed = parser.parse(pattern)
-    except re.error as error:
+    except (re.error, RecursionError) as error:
         message = f"the pattern {pattern!r} cannot be read: {error}"
         raise ValueError(message) from error
     return _Echo(rng, stretch).text(parsed)
@@ -61,8 +65,13 @@ class _Echo:
         self._rng = rng
         self._stretch = stretch
         self._groups: dict[int, str] = {}
+        self._walked = 0
 
     def text(self, parsed: Any) -> str:
+        self._walked += 1 + len(parsed)
+        if self._walked > MAX_CHARS:
+            message = f"what the pattern matches is longer than {MAX_CHARS} characters"
+            raise ValueError(message)
         return "".join(self._one(code, argument) for code, argument in parsed)
 
     def _one(self, code: object, argument: Any) -> str:

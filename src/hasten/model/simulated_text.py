@@ -38,6 +38,9 @@ ANSWER_WORDS = 90
 MAX_WORDS = 5_000
 """No section gets longer than this, whatever the prompt says."""
 
+MAX_SECTIONS = 50
+"""Nor are there more: a prompt that lists thousands must not hold up a whole server."""
+
 _PARAGRAPH_WORDS = 60
 _LIST_FROM_WORDS = 80
 _LIST_ITEMS = 2
@@ -59,7 +62,7 @@ def write_text(prompt: str, turn: str, rng: random.Random) -> str:
     as long as wanted; anything else becomes paragraphs.
     """
     facts = facts_in(prompt)
-    sections = sections_in(turn)
+    sections = sections_in(turn)[:MAX_SECTIONS]
     if sections:
         return "\n\n".join(_write_section(section, facts, rng) for section in sections)
     question = shorten(turn.strip().partition("\n")[0])

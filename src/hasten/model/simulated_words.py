@@ -12,7 +12,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from hasten.model.simulated_pattern import matching
+from hasten.model.simulated_pattern import MAX_CHARS, matching
 from hasten.model.simulated_phrases import OFFERS
 from hasten.model.simulated_prompt import Fact, words_in
 from hasten.model.simulated_text import Prose
@@ -116,6 +116,9 @@ class Words:
     def text(self, schema: Mapping[str, Any], name: str) -> str:
         """Write a string for ``name`` that keeps the format, pattern and lengths of ``schema``."""
         least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+        if least > MAX_CHARS:
+            message = f"minLength {least} is more than {MAX_CHARS}"
+            raise ValueError(message)
         if "pattern" in schema:
             return self._patterned(schema["pattern"], least, most)
         made = _FORMATS.get(schema.get("format", ""))
