@@ -12,10 +12,11 @@ from hypothesis import given
 from hasten import virtual
 from hasten.clock import current_clock
 from hasten.trace.critical import breakdown
+from hasten.trace.event import RunEvent
 from hasten.trace.phase import phase_totals
 from hasten.trace.recorder import Recorder, emit_text, enter_run, span
 from hasten.trace.textlog import TextLog, perf_summary, phase_line, summary_line, tool_line
-from tests.trace.making import run_of, sleep, trace_of, traces
+from tests.trace.making import START_S, run_of, sleep, trace_of, traces
 
 if TYPE_CHECKING:
     import pytest
@@ -281,3 +282,17 @@ def test_a_logger_takes_the_lines_as_they_are(caplog: pytest.LogCaptureFixture) 
         virtual.run(two_runs(TextLog(logging.getLogger("hasten.timing").info)))
     assert len(lines_of([one.getMessage() for one in caplog.records])) == 8
     assert any("(91%)" in one.getMessage() for one in caplog.records)
+
+
+def test_a_run_that_ends_elsewhere_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's attempt may be its last here: what was kept of it goes when others have begun."""
+    monkeypatch.setattr("hasten.trace.textlog.OPEN_RUNS", 2)
+    told: list[str] = []
+    log = TextLog(told.append)
+    names = ("app", "graph", "mode", "tenant", "user", "clock", "speed", "simulated")
+    headline = {name: getattr(run_of(), name) for name in names}
+    for run_id in ("r1", "r2", "r3"):
+        log(RunEvent(run_id, "run.started", START_S, data=headline))
+    for run_id in ("r1", "r3"):
+        log(RunEvent(run_id, "run.finished", START_S + 1.0, data={}))
+    assert ["r3" in line for line in told if line.startswith("[PERF_SUMMARY]")] == [True]

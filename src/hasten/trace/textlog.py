@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LAST_PHASES = ("file_io", "db_write")
 """Assembly and saving: every summary tells of both, after the application's own phases."""
 
+OPEN_RUNS = 2_000
+"""So many runs are waited for to end: one that another process goes on with never does here."""
+
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -50,6 +53,8 @@ class TextLog:
         if event.type == "run.started":
             told = {"run_id": event.run_id, "started_s": event.at_s, **event.data}
             self._runs[event.run_id] = msgspec.convert(told, RunRecord), []
+            if len(self._runs) > OPEN_RUNS:
+                del self._runs[next(iter(self._runs))]
         elif event.type == "span.finished" and event.run_id in self._runs:
             run, spans = self._runs[event.run_id]
             spans.append(msgspec.convert({"span_id": event.span_id, **event.data}, Span))

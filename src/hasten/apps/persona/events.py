@@ -22,6 +22,9 @@ MADE = {
 }
 """The event of each answer, by the name of its step."""
 
+OPEN_RUNS = 2_000
+"""So many runs are waited for to end: one that another process goes on with never does here."""
+
 
 class PersonaLog:
     """Told every event of the runs; returns the lines."""
@@ -33,6 +36,8 @@ class PersonaLog:
         """Return the lines for one event."""
         if event.type == "span.finished":
             yield from self._runs[event.run_id].take(event.span_id, event.data)
+            if len(self._runs) > OPEN_RUNS:
+                del self._runs[next(iter(self._runs))]
         elif event.type == "run.finished":
             yield from self._runs.pop(event.run_id, _Told()).end(event.data)
 
