@@ -34,19 +34,6 @@ def test_walk_goes_parents_first_and_siblings_by_start() -> None:
     assert trace.parent(trace.root) is None
 
 
-def test_own_time_is_what_no_child_covers() -> None:
-    """Children may overlap each other and reach beyond their parent."""
-    trace = trace_of(
-        (1, "step", "s", 1, 9, {}),
-        (2, "tool", "a", 2, 4, {}),
-        (2, "tool", "b", 3, 5, {}),
-        (2, "tool", "c", 8, 12, {}),
-    )
-    assert trace.self_s(trace.spans[1]) == pytest.approx(1 + 3)
-    assert trace.self_s(trace.root) == pytest.approx(1 + 1)
-    assert trace.self_s(trace.spans[2]) == pytest.approx(2)
-
-
 def test_a_phase_is_inherited_from_the_nearest_that_has_one() -> None:
     """A step without a phase above it or of its own is a phase by its name."""
     trace = trace_of(
@@ -91,7 +78,6 @@ def test_a_run_without_spans_is_one_span() -> None:
     """Its line says when it was."""
     trace = Trace(run_of(duration_s=4), [])
     assert (trace.duration_s, names(trace)) == (4, [("report", 0)])
-    assert trace.self_s(trace.root) == 4
 
 
 def test_a_lost_parent_leaves_its_children_to_the_root() -> None:
@@ -117,4 +103,3 @@ def test_every_span_is_in_the_tree_once(trace: Trace) -> None:
     assert sorted(walked) == [span.span_id for span in trace.spans]
     for span in trace.spans:
         assert trace.end_of(span) >= span.start_s
-        assert 0 <= trace.self_s(span) <= trace.end_of(span) - span.start_s + 1e-6

@@ -96,15 +96,6 @@ class Trace:
             below = sorted(self.children(span), key=lambda one: (one.start_s, one.span_id))
             pending += [(one, depth + 1) for one in reversed(below)]
 
-    def self_s(self, span: Span) -> float:
-        """Return the seconds of ``span`` in which none of its children was at work."""
-        left_s, cursor_s, end_s = 0.0, span.start_s, self.end_of(span)
-        for child in sorted(self.children(span), key=lambda one: one.start_s):
-            start_s = min(child.start_s, end_s)
-            left_s += max(start_s - cursor_s, 0.0)
-            cursor_s = max(cursor_s, min(self.end_of(child), end_s))
-        return left_s + max(end_s - cursor_s, 0.0)
-
     def phase_of(self, span: Span) -> str | None:
         """Return the phase ``span`` belongs to.
 

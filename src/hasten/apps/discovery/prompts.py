@@ -323,7 +323,6 @@ def task_request(
     person: Mapping[str, str],
     *,
     findings: Iterable[Finding] = (),
-    ideas: Ideas | None = None,
     before: Iterable[str] = (),
 ) -> Request:
     """Ask for all sections of ``task`` at once, with everything known.
@@ -334,7 +333,6 @@ def task_request(
     parts = [
         _facts(person, PERSON),
         *before,
-        *(_lines(found) for found in ((ideas,) if ideas else ())),
         *(_lines(found) for found in findings),
         "Write these sections in this order:\n" + "\n".join(orders),
     ]

@@ -100,7 +100,7 @@ def plain_ideas(interest_area: str, sub_interest_area: str) -> Ideas:
 
 @cache
 def _knowledge() -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath("knowledge.toml").read_text())
+    return tomllib.loads(files(__package__).joinpath("knowledge.toml").read_text("utf-8"))
 
 
 def _about(interest_area: str, sub_interest_area: str) -> dict[str, Any]:

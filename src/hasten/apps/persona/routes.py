@@ -21,9 +21,10 @@ from hasten.apps.persona.board import (
     find_persona,
     list_personas,
 )
+from hasten.apps.persona.inputs import PersonaId
 
 Here = Annotated[AppContext, Depends(AppContext.of)]
-PersonaPath = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,40}$")]
+PersonaPath = Annotated[PersonaId, Path()]
 
 router = APIRouter()
 
