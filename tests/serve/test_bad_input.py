@@ -20,6 +20,13 @@ CASES: dict[str, tuple[Any, int, str, str]] = {
         "mode",
         "hasten",
     ),
+    "long app": ({"app": "x" * 100_000, "inputs": {}}, 422, "app", ""),
+    "long mode": (
+        {"app": "toy", "inputs": {"topic": "tea"}, "mode": "x" * 100_000},
+        422,
+        "mode",
+        "",
+    ),
     "missing": ({"app": "toy", "inputs": {}}, 422, "topic", ""),
     "unknown field": ({"app": "toy", "inputs": {"topic": "tea", "x": 1}}, 422, "x", "note"),
     "outside": ({"app": "toy", "inputs": {"topic": "beer"}}, 422, "topic", "coffee"),
@@ -100,6 +107,8 @@ def test_wrong_queries(on_server: Callable[..., Any]) -> None:
         check_problem(await client.call("GET", f"{path}&topic=beer"), 422, "topic", "tea")
         check_problem(await client.call("GET", f"{path}&topic=tea&speed=fast"), 422, "speed", "")
         check_problem(await client.call("GET", "/api/runs?limit=0"), 422, "limit", "")
+        check_problem(await client.call("GET", "/api/runs?status=asleep"), 422, "status", "queued")
+        check_problem(await client.call("GET", "/api/jobs?status=asleep"), 422, "status", "dead")
         check_problem(await client.call("GET", "/api/runs/nope"), 404, "", "nope")
         check_problem(await client.call("GET", "/api/runs/nope/events"), 404, "", "nope")
         check_problem(await client.call("POST", "/api/runs/nope/cancel"), 404, "", "nope")

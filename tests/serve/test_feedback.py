@@ -73,6 +73,8 @@ def test_wrong_ratings_and_blocks_are_refused(on_server: Callable[..., Any]) -> 
         for body in ({"rating": 0}, {"rating": 11}, {}, {"rating": 5, "colour": "red"}):
             assert (await client.call("POST", f"{path}/feedback", body)).status == 422
         for verb, body in (("feedback", {"rating": 5}), ("regenerate", {})):
+            long = await client.call("POST", f"{path}/{verb}", {**body, "block": "x" * 10**6})
+            assert (long.status, len(long.body) < 1_000) == (422, True)
             wrong = await client.call("POST", f"{path}/{verb}", {**body, "block": "x"})
             assert wrong.status == 422
             assert set(wrong.json["errors"][0]["allowed"]) == {"answer", "draft", "facts", "prices"}

@@ -6,7 +6,7 @@ Leaves keeping to ``quality/feedback`` and running to ``wire``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Response
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["runs"])
 
+Block = Annotated[
+    str, Field(max_length=200, description="An output or a step of the run; empty for the whole.")
+]
+
 
 class RatingRequest(BaseModel):
     """What ``POST /api/runs/{run_id}/feedback`` takes."""
@@ -32,7 +36,7 @@ class RatingRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rating: int = Field(ge=1, le=BEST, description="From 1 to 10.")
-    block: str = Field("", description="An output or a step of the run; empty for the whole.")
+    block: Block = ""
     comment: str = Field("", max_length=2_000, description="In words, if any.")
 
 
@@ -41,7 +45,7 @@ class AnewRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    block: str = Field("", description="An output or a step of the run; empty for the whole.")
+    block: Block = ""
 
 
 @router.post("/api/runs/{run_id}/feedback", status_code=201)

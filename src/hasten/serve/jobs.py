@@ -15,7 +15,15 @@ from pydantic import AwareDatetime, Field
 
 from hasten.caller import Caller
 from hasten.errors import Forbidden, InvalidInput
-from hasten.jobs.job import ATTEMPTS, MAX_ATTEMPTS, MAX_PRIORITY, NORMAL, JobFilter, JobRecord
+from hasten.jobs.job import (
+    ATTEMPTS,
+    MAX_ATTEMPTS,
+    MAX_PRIORITY,
+    NORMAL,
+    JobFilter,
+    JobRecord,
+    JobStatus,
+)
 from hasten.serve.auth import CallerOf
 from hasten.serve.runs import RunRequest
 from hasten.wire_jobs import RuntimeJobs
@@ -87,7 +95,7 @@ async def list_jobs(
     jobs: JobsOf,
     caller: CallerOf,
     app: str | None = None,
-    status: str | None = None,
+    status: JobStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = LIST_LIMIT,
 ) -> dict[str, Any]:
     """Return the caller's jobs, newest first; an admin's whole tenant's. `dead` is a status."""

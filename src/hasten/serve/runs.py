@@ -21,7 +21,7 @@ from hasten.graph.run import Run
 from hasten.serve.auth import CallerOf, RuntimeOf
 from hasten.serve.problems import problem_of
 from hasten.trace.critical import breakdown, critical_path
-from hasten.trace.event import RunRecord
+from hasten.trace.event import RunRecord, RunStatus
 from hasten.trace.log import RunFilter
 from hasten.trace.tree import Trace
 from hasten.wire import Runtime
@@ -29,6 +29,7 @@ from hasten.wire import Runtime
 router = APIRouter(tags=["runs"])
 
 LIST_LIMIT = 100
+MAX_NAME_CHARS = 200
 
 
 class RunRequest(BaseModel):
@@ -36,9 +37,15 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    app: str = Field(description="The application's name; GET /api/apps lists them.")
+    app: str = Field(
+        max_length=MAX_NAME_CHARS, description="The application's name; GET /api/apps lists them."
+    )
     inputs: dict[str, Any] = Field(description="Its inputs, as its schema says.")
-    mode: str | None = Field(None, description="One of its modes; by default its own choice.")
+    mode: str | None = Field(
+        None,
+        max_length=MAX_NAME_CHARS,
+        description="One of its modes; by default its own choice.",
+    )
     speed: float | None = Field(
         None, gt=0, le=1000, description="Pace of the clock; simulated model only."
     )
@@ -106,7 +113,7 @@ async def list_runs(
     caller: CallerOf,
     app: str | None = None,
     mode: str | None = None,
-    status: str | None = None,
+    status: RunStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = LIST_LIMIT,
 ) -> dict[str, Any]:
     """Return the caller's runs, newest first; an admin's whole tenant's."""
