@@ -50,6 +50,11 @@ class HastenError(Exception):
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
 
+    @property
+    def for_callers(self) -> str:
+        """What whoever asked a server is told; the log has the rest."""
+        return str(self)
+
 
 class InvalidInput(HastenError):
     """An input the caller must change; ``field`` names it and ``allowed`` says what would do.
@@ -220,6 +225,11 @@ class StoreError(HastenError):
     def __init__(self, message: str, *, store: str = "") -> None:
         super().__init__(message)
         self.store = store
+
+    @property
+    def for_callers(self) -> str:
+        """No address of a store, and no word of what it keeps."""
+        return "a store of this server failed; its log says more"
 
 
 class StoreUnavailable(StoreError):

@@ -111,6 +111,8 @@ def problem_of(error: errors.HastenError, **more: Any) -> Response:
         error = error.__cause__
     headers: dict[str, str] = {}
     fields: list[Mapping[str, Any]] = []
+    if isinstance(error, errors.StoreError):
+        _log.warning("a request failed: %s", error)
     if isinstance(error, errors.InvalidInput):
         fields = [_field(one) for one in (error, *error.others)]
     if isinstance(error, errors.Unauthenticated):
@@ -118,7 +120,7 @@ def problem_of(error: errors.HastenError, **more: Any) -> Response:
     if isinstance(error, errors.RateLimited) and error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     return problem_response(
-        status_of(error), error.code, str(error), fields=fields, headers=headers, **more
+        status_of(error), error.code, error.for_callers, fields=fields, headers=headers, **more
     )
 
 
@@ -138,7 +140,9 @@ async def _hasten_error(request: Request | WebSocket, error: Exception) -> Respo
     assert isinstance(error, errors.HastenError)  # noqa: S101 - registered for this class only
     if isinstance(request, WebSocket):
         is_theirs = status_of(error) < 500  # noqa: PLR2004 - the field's own number
-        await request.close(POLICY_VIOLATION if is_theirs else SERVER_ERROR, str(error)[:REASON])
+        await request.close(
+            POLICY_VIOLATION if is_theirs else SERVER_ERROR, error.for_callers[:REASON]
+        )
         return None
     return problem_of(error)
 

@@ -82,7 +82,9 @@ def told_error(error: errors.HastenError, protocol: str) -> Told:
         headers.append(("www-authenticate", "Bearer"))
     is_worth = status in _RETRYABLE and not isinstance(error, BudgetSpent)
     field = error.field if isinstance(error, errors.InvalidInput) else None
-    return _told(protocol, status, str(error), error.code, headers, param=field, is_worth=is_worth)
+    return _told(
+        protocol, status, error.for_callers, error.code, headers, param=field, is_worth=is_worth
+    )
 
 
 def told_refusal(refusal: Refusal, protocol: str) -> Told:
