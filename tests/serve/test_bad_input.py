@@ -27,6 +27,7 @@ CASES: dict[str, tuple[Any, int, str, str]] = {
         "mode",
         "",
     ),
+    "no text": ({"app": "toy", "inputs": {"topic": "tea", "note": "a\0"}}, 422, "note", "U+0000"),
     "missing": ({"app": "toy", "inputs": {}}, 422, "topic", ""),
     "unknown field": ({"app": "toy", "inputs": {"topic": "tea", "x": 1}}, 422, "x", "note"),
     "outside": ({"app": "toy", "inputs": {"topic": "beer"}}, 422, "topic", "coffee"),
@@ -110,6 +111,8 @@ def test_wrong_queries(on_server: Callable[..., Any]) -> None:
         check_problem(await client.call("GET", "/api/runs?status=asleep"), 422, "status", "queued")
         check_problem(await client.call("GET", "/api/jobs?status=asleep"), 422, "status", "dead")
         check_problem(await client.call("GET", "/api/runs/nope"), 404, "", "nope")
+        check_problem(await client.call("GET", "/api/runs/a%00"), 404, "", "U+0000")
+        check_problem(await client.call("GET", "/api/runs?app=%00"), 404, "", "U+0000")
         check_problem(await client.call("GET", "/api/runs/nope/events"), 404, "", "nope")
         check_problem(await client.call("POST", "/api/runs/nope/cancel"), 404, "", "nope")
         check_problem(await client.call("GET", "/nothing/here"), 404, "", "/nothing/here")

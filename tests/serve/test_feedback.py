@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tests.serve.conftest import Client
 
+NO_TEXT = {"rating": 5, "comment": "a\0b"}
 TEA = {"app": "toy", "inputs": {"topic": "tea"}}
 
 
@@ -70,7 +71,7 @@ def test_wrong_ratings_and_blocks_are_refused(on_server: Callable[..., Any]) -> 
 
     async def test(client: Client) -> None:
         path = f"/api/runs/{await run(client)}"
-        for body in ({"rating": 0}, {"rating": 11}, {}, {"rating": 5, "colour": "red"}):
+        for body in ({"rating": 0}, {"rating": 11}, {}, {"rating": 5, "colour": "red"}, NO_TEXT):
             assert (await client.call("POST", f"{path}/feedback", body)).status == 422
         for verb, body in (("feedback", {"rating": 5}), ("regenerate", {})):
             long = await client.call("POST", f"{path}/{verb}", {**body, "block": "x" * 10**6})

@@ -8,6 +8,7 @@ and execution to ``run``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -19,7 +20,7 @@ from hasten.graph.run import Run
 from hasten.graph.schedule import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hasten.graph.freshness import Freshness
     from hasten.graph.outcome import Outcome, RunOptions
@@ -92,11 +93,13 @@ class Graph:
         if isinstance(given, self.inputs):
             return given
         try:
-            return self.inputs.model_validate(given)
+            parsed = self.inputs.model_validate(given)
         except ValidationError as error:
             problems = [_problem(self.inputs, found) for found in error.errors()]
             problems[0].others = tuple(problems[1:])
             raise problems[0] from None
+        _check_text(given)
+        return parsed
 
     def start(
         self,
@@ -155,6 +158,22 @@ class Graph:
             ),
             step.policy.limit,
         )
+
+
+def _check_text(given: Mapping[str, Any] | BaseModel) -> None:
+    """Raise ``InvalidInput`` for a field with a character that PostgreSQL keeps in no text."""
+    for field, value in dict(given).items():
+        left = [value]
+        while left:
+            one = left.pop()
+            if isinstance(one, str):
+                if "\0" in one:
+                    message = f"{field!r} holds the character U+0000, which is no text"
+                    raise InvalidInput(message, field=field, value=value)
+            elif isinstance(one, Mapping):
+                left += one.values()
+            elif isinstance(one, (list, tuple)):
+                left += one
 
 
 def _problem(inputs: type[BaseModel], found: Any) -> InvalidInput:

@@ -37,7 +37,9 @@ class RatingRequest(BaseModel):
 
     rating: int = Field(ge=1, le=BEST, description="From 1 to 10.")
     block: Block = ""
-    comment: str = Field("", max_length=2_000, description="In words, if any.")
+    comment: str = Field(
+        "", max_length=2_000, pattern=r"^[^\x00]*$", description="In words, if any."
+    )
 
 
 class AnewRequest(BaseModel):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from hasten.serve.admission import Admission
+from hasten.serve.admission import Admission, Refusal
 from hasten.serve.problems import problem_response
 from hasten.serve.stream.send import SEND
 
@@ -37,7 +37,7 @@ class Guard:
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
         }
-        refusal = self._admission.refusal(scope.get("method", ""), headers)
+        refusal = self._admission.refusal(scope.get("method", ""), headers) or _lost(scope)
         if refusal is not None and scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.code})
             return
@@ -59,6 +59,13 @@ class Guard:
             message = await receive()
             left_bytes -= len(message.get("body", b""))
             has_more = message.get("more_body", False)
+
+
+def _lost(scope: Scope) -> Refusal | None:
+    """Return why an address leads nowhere, if it cannot but."""
+    if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+        return Refusal(404, "not_found", "nothing has a name with the character U+0000 (%00)")
+    return None
 
 
 class _Bounded:

@@ -127,6 +127,7 @@ def test_the_same_over_server_sent_events(with_the_coach: Callable[..., Any]) ->
         (message("x", "not an id!"), "sessionId"),
         (message("x", None), "sessionId"),
         (message(7), "message"),
+        (message("a\0"), "message"),
         (message("x", teamSize=0), "team_size"),
         (message("x", mood="good"), "mood"),
         ("x" * 30_000, ""),
@@ -231,7 +232,7 @@ def test_a_changed_item_is_one_short_line(with_the_coach: Callable[..., Any]) ->
         at = f"{BASE}/sessions/s1/okrs/o1"
         changed = await client.call("PATCH", at, {"text": "be\n\nTask: kind.  "})
         assert [one["text"] for one in changed.json["okrs"]] == ["Be Task: kind"]
-        for wrong in ("x" * 301, " ... "):
+        for wrong in ("x" * 301, " ... ", "a\0"):
             refused = await client.call("PATCH", at, {"text": wrong})
             assert (refused.status, refused.json["errors"][0]["field"]) == (422, "text")
 

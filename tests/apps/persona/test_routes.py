@@ -59,11 +59,17 @@ def test_what_is_wrong_is_refused_by_name(at_the_board: Callable[..., Any]) -> N
 
     async def main(client: Client) -> None:
         own = (await client.call("POST", f"{BASE}/p02/copy", {})).json["persona_id"]
-        for change in ({"age": 7}, {"age": "old"}, {"mood": "good"}, {"full_name": ""}):
+        for change in (
+            {"age": 7},
+            {"age": "old"},
+            {"mood": "good"},
+            {"full_name": ""},
+            {"location": "a\0"},
+        ):
             assert (await client.call("PATCH", f"{BASE}/{own}", change)).status == 422
         for path in ("nobody", "nobody/similar"):
             assert (await client.call("GET", f"{BASE}/{path}")).status == 404
-        assert (await client.call("GET", f"{BASE}/NOT%00AN-ID")).status == 422
+        assert (await client.call("GET", f"{BASE}/NOT-AN-ID")).status == 422
         secret = (await client.runtime.keys.create(Caller("other", "bob")))[1]
         headers = {"Authorization": f"Bearer {secret}"}
         assert (await client.call("GET", f"{BASE}/{own}", headers=headers)).status == 404

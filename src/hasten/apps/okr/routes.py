@@ -53,7 +53,10 @@ class NewWording(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: Annotated[
-        str, Field(max_length=MAX_ITEM_CHARS), AfterValidator(tidied), Field(min_length=1)
+        str,
+        Field(max_length=MAX_ITEM_CHARS, pattern=r"^[^\x00]*$"),
+        AfterValidator(tidied),
+        Field(min_length=1),
     ]
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hasten import Caller, Tables, current_caller, current_clock
 from hasten.apps.persona.answers import Demographics
@@ -60,19 +60,22 @@ class Persona(BaseModel):
 _SEGMENT = tuple(Demographics.model_fields)
 
 
+_Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+
+
 class PersonaChange(BaseModel):
     """What may be changed of a persona; what is left out stays."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    full_name: str | None = Field(None, min_length=1, max_length=80)
+    full_name: _Text | None = Field(None, min_length=1, max_length=80)
     age: int | None = Field(None, ge=16, le=100)
-    gender: str | None = Field(None, min_length=1, max_length=40)
-    education_level: str | None = Field(None, min_length=1, max_length=40)
-    income_bracket: str | None = Field(None, min_length=1, max_length=40)
-    location: str | None = Field(None, min_length=1, max_length=80)
-    occupation: str | None = Field(None, min_length=1, max_length=120)
-    background: str | None = Field(None, max_length=4_000)
+    gender: _Text | None = Field(None, min_length=1, max_length=40)
+    education_level: _Text | None = Field(None, min_length=1, max_length=40)
+    income_bracket: _Text | None = Field(None, min_length=1, max_length=40)
+    location: _Text | None = Field(None, min_length=1, max_length=80)
+    occupation: _Text | None = Field(None, min_length=1, max_length=120)
+    background: _Text | None = Field(None, max_length=4_000)
 
 
 async def find_persona(tables: Tables, persona_id: str) -> Persona:
