@@ -46,8 +46,9 @@ START_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.05
 WEIGH_EVERY_S = 1.0
 STOP_WITHIN_S = 15.0
+GREETING_LINES = 2
 SAID_CHARS = 4_000
-"""How much of the end of the server's log is kept; it logs warnings and errors only."""
+"""How much is kept of the end of what the server said after its greeting: warnings and errors."""
 
 TIMEOUT_S = 120.0
 """A request that takes longer has failed."""
@@ -161,8 +162,7 @@ def _measure(
             }
             weights = _play(plan, folder, server, is_quiet=is_quiet)
         found: dict[str, Any] = orjson.loads((folder / "results.json").read_bytes())
-        log = folder / "server.log"
-        said = log.read_text(errors="replace")[-SAID_CHARS:] if host is None else ""
+        said = _said(folder / "server.log") if host is None else ""
     return {
         "app": app,
         "profile": profile,
@@ -205,11 +205,7 @@ def _server(folder: Path, host: str | None) -> Iterator[tuple[str, int | None]]:
     command = [sys.executable, "-c", start, "serve", *flags]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(  # noqa: S603 - this very program
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            cwd=folder,
-            env={**ours, **state, **none},
+            command, stdout=log, stderr=log, cwd=folder, env={**ours, **state, **none}
         )
     try:
         _await_start(server, port, folder / "server.log")
@@ -221,6 +217,11 @@ def _server(folder: Path, host: str | None) -> Iterator[tuple[str, int | None]]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+def _said(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join(lines[GREETING_LINES:])[-SAID_CHARS:]
 
 
 def _await_start(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -26,7 +26,7 @@ LIVE = "sec:"
 """Before a ticker: a company whose filings are looked up at the SEC."""
 
 FIRST_YEAR = 2016
-DAY_S = 86_400.0
+DAY_S, MINUTE_S = 86_400.0, 60.0
 
 LATENCY_S = {
     "company": 0.4,
@@ -149,12 +149,13 @@ class SampleSource(CompanySource):
         return Filings.model_validate({"first_year": FIRST_YEAR, **_told(company)})
 
     async def pulse(self, company: str) -> dict[str, float]:
-        """Return today's share price, which we make up: a slow wave and a daily jump."""
+        """Return the share price, made up: a slow wave, a jump a day, a twitch a minute."""
         await self._wait("pulse")
-        day = int(current_clock().now() // DAY_S)
-        jump = hashlib.sha256(f"{_told(company)['id']} {day}".encode()).digest()[0] / 255 - 0.5
+        name, now_s = _told(company)["id"], current_clock().now()
+        day, minute = int(now_s // DAY_S), int(now_s // MINUTE_S)
         wave = math.sin(day / 17 + len(company))
-        return {"share price": round(100 * (1 + 0.12 * wave + 0.1 * jump), 2)}
+        moved = 0.12 * wave + 0.1 * _drawn(f"{name} {day}") + 0.01 * _drawn(f"{name} {minute}")
+        return {"share price": round(100 * (1 + moved), 2)}
 
     async def industry(self, industry: str) -> Industry:
         """Return what is known of an industry."""
@@ -212,6 +213,11 @@ class EitherSource(CompanySource):
 
     def _of(self, company: str) -> CompanySource:
         return self._live if company.startswith(LIVE) else self._sample
+
+
+def _drawn(what: str) -> float:
+    """Return a number from -0.5 to 0.5 that is always the same for ``what``."""
+    return hashlib.sha256(what.encode()).digest()[0] / 255 - 0.5
 
 
 def known(company: str) -> str:

@@ -85,6 +85,16 @@ async def find_persona(tables: Tables, persona_id: str) -> Persona:
     return Persona.model_validate(await tables.one(which, f"there is no persona {persona_id!r}"))
 
 
+async def find_any(tables: Tables, persona_ids: tuple[str, ...]) -> Persona:
+    """Return one of these personas. Raises ``NotFound``, naming all, if the caller may see none."""
+    which = sa.select(personas).where(
+        personas.c.persona_id.in_(persona_ids), seen_by(current_caller().tenant)
+    )
+    names = ", ".join(map(repr, persona_ids))
+    row = await tables.one(which.limit(1), f"there are no personas {names}")
+    return Persona.model_validate(row)
+
+
 async def list_personas(tables: Tables) -> list[Persona]:
     """Return all personas that the caller may see, by project and name."""
     rows = await tables.rows(personas_of(current_caller().tenant))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from hasten import Graph, HastenError, Model, Step, Tables, step
 from hasten.apps.persona import baseline, details
 from hasten.apps.persona.answers import CustomerJourney, Kpi, Messaging, NeedsAndPains
-from hasten.apps.persona.board import Persona
+from hasten.apps.persona.board import Persona, find_any
 from hasten.apps.persona.inputs import CompareInputs
 from hasten.apps.persona.sources import Sources
 
@@ -95,7 +95,8 @@ def _compared(details_of: Details, *, at_once: int) -> Step[..., Comparison]:
         told = {name: made for name, made in found.items() if isinstance(made, PersonaDetails)}
         failed = {name: made for name, made in found.items() if isinstance(made, BaseException)}
         if not told:
-            raise failed[ids[0]]
+            seen = await find_any(tables, ids)
+            raise failed[seen.persona_id]
         return Comparison(
             personas={name: told.get(name) for name in ids},
             failed={name: str(error) for name, error in failed.items()},
