@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hasten import Target
-from hasten.cli.loadtest import duration_s, growth
+from hasten.cli.loadtest import duration_s, growth_percent
 from hasten.cli.users import User, answer_of, name_of
 from hasten.errors import InvalidInput, SettingsError
 from hasten.quality.results import Result
@@ -109,9 +109,9 @@ def test_another_run_time_is_refused(text: str) -> None:
 
 def test_growth_leaves_the_start_out() -> None:
     """A server that warms up and stays so has not grown."""
-    assert growth([10.0, 20.0, 20.0, 20.0]) == 0.0
-    assert growth([10.0, 20.0, 30.0, 40.0]) == 1.0
-    assert growth([1.0, 2.0]) == 0.0
+    assert growth_percent([10.0, 20.0, 20.0, 20.0]) == 0.0
+    assert growth_percent([10.0, 20.0, 30.0, 40.0]) == 100.0
+    assert growth_percent([1.0, 2.0]) == 0.0
 
 
 def load(profile: str, at_s: float, *, is_whole: bool = True) -> Result:
@@ -168,6 +168,16 @@ def test_users_load_a_server_and_what_was_measured_is_kept(
     assert (found["failures"], found["is_whole"], found["memory_mb"]) == (0, False, [])
     assert found["server_said"] == ""
     assert "<html" in (tmp_path / found["report"]).read_text()[:500]
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_loaded_server_is_flat(hasten: Callable[..., Said]) -> None:
+    """The consultant for a minute, once its caches have filled."""
+    flags = ("--app", "consultant", "--profile", "sustained", "--users", "25", "--run-time", "80s")
+    found = hasten("loadtest", "--headless", "--json", *flags).json
+    assert found["failures"] == 0
+    assert len(found["memory_mb"]) > 60
+    assert found["memory_growth_percent"] < 15
 
 
 @pytest.mark.slow

@@ -170,7 +170,7 @@ def _measure(
         "spawn_rate": wanted.spawn_rate,
         "run_time_s": wanted.run_time_s,
         **found,
-        "memory_growth": growth(weights),
+        "memory_growth_percent": growth_percent(weights),
         "memory_mb": [round(weight / MB, 1) for weight in weights],
         "server_said": said,
         "report": str(report),
@@ -270,12 +270,12 @@ def _play(plan: dict[str, Any], folder: Path, server: int | None, *, is_quiet: b
     return weights
 
 
-def growth(weights: Sequence[float]) -> float:
-    """Return by what share the last quarter is above the second, once warm; 0 for too few."""
+def growth_percent(weights: Sequence[float]) -> float:
+    """Return by how many percent the last quarter is above the second; 0 for too few."""
     quarter = len(weights) // 4
     if not quarter:
         return 0.0
-    return fmean(weights[-quarter:]) / fmean(weights[quarter : 2 * quarter]) - 1
+    return 100 * (fmean(weights[-quarter:]) / fmean(weights[quarter : 2 * quarter]) - 1)
 
 
 def _weight(server: int) -> float:

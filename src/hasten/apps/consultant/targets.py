@@ -147,4 +147,21 @@ TARGETS = (
     ),
     *under_load("normal", 100, {"p50": 1.25, "p95": 3.1, "p99": 5.4}, a_second=41),
     *under_load("burst", 500, {"p50": 2.8, "p95": 8.2, "p99": 12.1}, a_second=74),
+    Target(
+        name="sustained_memory",
+        about="memory's growth, 50 users for 30 minutes",
+        clock="load",
+        load="sustained.memory_growth_percent",
+        at_most=5.0,
+        unit="%",
+        plan="flat",
+    ),
+    Target(
+        name="sustained_failures",
+        about="failures at 50 users",
+        clock="load",
+        load="sustained.failures",
+        at_most=0,
+        unit="",
+    ),
 )
