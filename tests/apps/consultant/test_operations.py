@@ -15,8 +15,14 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from hasten.apps.consultant import app
-from hasten.apps.consultant.archive import Analysis, SectionText, list_analyses, read_analysis
-from hasten.apps.consultant.chat import relevant
+from hasten.apps.consultant.archive import (
+    Analysis,
+    SectionText,
+    list_analyses,
+    newest_analysis,
+    read_analysis,
+)
+from hasten.apps.consultant.chat import history, relevant
 from hasten.apps.consultant.edgar import EdgarSource
 from hasten.apps.consultant.exports import EXPORTS
 from hasten.apps.consultant.forecast import project
@@ -39,6 +45,7 @@ from hasten.trial import try_virtually
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hasten.graph.outcome import Outcome
     from hasten.model.base import Model
     from hasten.store.sql import Tables
     from hasten.trial import Trial
@@ -88,6 +95,54 @@ def test_a_talk_is_remembered_and_cites_what_it_read() -> None:
 
     for mode in app.graphs:
         try_virtually(app, measure, mode)
+
+
+def reads(outcome: Outcome) -> list[str]:
+    """Return the storage calls of a run that read."""
+    calls = [span.name for span in outcome.spans if span.kind == "storage"]
+    return [name for name in calls if not name.startswith(("put_many", "write"))]
+
+
+def test_what_is_talked_about_is_read_once() -> None:
+    """Until its owner makes another, which is talked about from then on; others' change nothing."""
+
+    async def measure(trial: Trial) -> float:
+        first = await trial.run(SAMPLES["five"])
+        ask = {"message": "Who are its rivals?"}
+        whole = await trial.run(ask, operation="chat")
+        assert len(reads(whole)) == 2
+        assert whole.outputs["answer"].analysis_id == first.outputs["analysis_id"]
+        assert len(reads(await trial.run(ask, operation="chat"))) == 1
+        await trial.run(SAMPLES["one"], user="bob")
+        assert len(reads(await trial.run(ask, operation="chat"))) == 1
+        second = await trial.run(SAMPLES["one"])
+        again = await trial.run(ask, operation="chat")
+        assert again.outputs["answer"].analysis_id == second.outputs["analysis_id"]
+        set_caller(Caller("trial", "ann"))
+        kept = await newest_analysis(trial.tables)
+        assert kept == await read_analysis(trial.tables, second.outputs["analysis_id"])
+        assert await trial.tables.erase("trial", "ann")
+        gone = await trial.run(ask, operation="chat")
+        assert gone.status == "failed"
+        return 0.0
+
+    try_virtually(app, measure, "hasten")
+
+
+def test_two_messages_at_once_are_both_kept() -> None:
+    """Each pair in places of its own, in the order they came."""
+
+    async def measure(trial: Trial) -> float:
+        await trial.run(SAMPLES["one"])
+        asked = [{"message": f"Question {number}?"} for number in range(3)]
+        await asyncio.gather(*(trial.run(one, operation="chat") for one in asked))
+        set_caller(Caller("trial", "ann"))
+        said = await history(trial.tables, "main")
+        assert [one["said_by"] for one in said] == ["You", "Consultant"] * 3
+        assert {one["text"] for one in said[::2]} == {one["message"] for one in asked}
+        return 0.0
+
+    try_virtually(app, measure, "hasten")
 
 
 def test_relevance_is_by_telling_words() -> None:

@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from hasten import Tables, current_caller, current_clock, step
-from hasten.apps.consultant.chapters import Findings
+from hasten.apps.consultant.chapters import AGENTS, FRAMEWORK_CHAPTERS, SYNTHESIS, Findings
 from hasten.apps.consultant.inputs import FrameworkName
-from hasten.apps.consultant.sources import Company
-from hasten.apps.consultant.tables import analyses, analyses_of, sections, sections_of
+from hasten.apps.consultant.sources import DAY_S, Company
+from hasten.apps.consultant.tables import (
+    analyses,
+    analyses_of,
+    newest_of,
+    sections,
+    sections_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +59,10 @@ class Analysis(AnalysisSummary):
 
     sections: tuple[SectionText, ...]
 
+
+MOST_SECTIONS = len(SYNTHESIS.sections) + sum(
+    len(one.sections) for one in (*AGENTS, *FRAMEWORK_CHAPTERS.values())
+)
 
 AGENT_NAMES = ("research", "market", "financial")
 
@@ -93,6 +103,20 @@ async def analysis_id(
     await tables.put_many(sections, rows)
     await tables.put_many(analyses, [summary | owner])
     return found
+
+
+async def newest_analysis(tables: Tables) -> Analysis | None:
+    """Return the caller's newest analysis, whole, in one read that is kept until they make another.
+
+    Its rows never change, and it is theirs: it goes with them when they are erased.
+    """
+    caller = current_caller()
+    which = newest_of(caller.tenant, caller.user).limit(MOST_SECTIONS)
+    rows = await tables.query(which, ttl_s=DAY_S)
+    if not rows:
+        return None
+    own = [row for row in rows if row["analysis_id"] == rows[0]["analysis_id"]]
+    return Analysis.model_validate(rows[0] | {"sections": own})
 
 
 async def list_analyses(

@@ -9,12 +9,13 @@ side by side.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
+import uuid
 from collections import Counter
 from math import log
 from typing import TYPE_CHECKING, Annotated, Any
 
+import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hasten import (
@@ -28,9 +29,15 @@ from hasten import (
     step,
     write,
 )
-from hasten.apps.consultant.archive import Analysis, SectionText, list_analyses, read_analysis
+from hasten.apps.consultant.archive import (
+    Analysis,
+    SectionText,
+    list_analyses,
+    newest_analysis,
+    read_analysis,
+)
 from hasten.apps.consultant.prompts import body, flat
-from hasten.apps.consultant.tables import messages, messages_of
+from hasten.apps.consultant.tables import messages, messages_of, next_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +50,7 @@ QUESTIONS_WORDS = 40
 TURN_CHARS = 240
 
 _RULES = "You answer questions about a company's analysis. Use only what you are told."
+_NOTHING_YET = "there is no analysis to talk about yet: make one first"
 _WORD = re.compile(r"\w{3,}")
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -78,11 +86,21 @@ Turns = tuple[tuple[str, str], ...]
 @step(phase="storage", label="Loading the analysis")
 async def analysis(tables: Tables, analysis_id: str | None) -> Analysis:
     """Load what is talked about."""
+    if analysis_id is not None:
+        return await read_analysis(tables, analysis_id)
+    newest = await newest_analysis(tables)
+    if newest is None:
+        raise HastenError(_NOTHING_YET)
+    return newest
+
+
+@step(name="analysis", phase="storage", label="Loading the analysis")
+async def found_analysis(tables: Tables, analysis_id: str | None) -> Analysis:
+    """Find out what is talked about, then load it."""
     if analysis_id is None:
         latest = await list_analyses(tables, limit=1)
         if not latest:
-            message = "there is no analysis to talk about yet: make one first"
-            raise HastenError(message)
+            raise HastenError(_NOTHING_YET)
         analysis_id = latest[0].analysis_id
     return await read_analysis(tables, analysis_id)
 
@@ -142,27 +160,18 @@ async def long_answer(
 
 @step(phase="storage", label="Keeping what was said")
 async def kept(tables: Tables, message: str, conversation_id: str, answer: Reply) -> None:
-    """Keep question and answer."""
-    caller, now_s = current_caller(), current_clock().now()
+    """Keep question and answer; the database finds their places as it writes them."""
+    caller = current_caller()
+    first = next_place(caller.tenant, caller.user, conversation_id)
+    await _keep(tables, first, message, answer)
+
+
+@step(name="kept", phase="storage", label="Keeping what was said")
+async def kept_after(tables: Tables, message: str, conversation_id: str, answer: Reply) -> None:
+    """Keep question and answer after the last message there is."""
+    caller = current_caller()
     last = await tables.row(messages_of(caller.tenant, caller.user, conversation_id))
-    first = 0 if last is None else last["place"] + 1
-    rows = [
-        {
-            "message_id": _digest(caller.tenant, caller.user, conversation_id, str(place)),
-            "conversation_id": conversation_id,
-            "place": place,
-            "said_by": who,
-            "text": text,
-            "cites": cites,
-            "at_s": now_s,
-            "tenant": caller.tenant,
-            "user": caller.user,
-        }
-        for place, (who, text, cites) in enumerate(
-            [("You", message, {}), ("Consultant", answer.text, answer.cites)], first
-        )
-    ]
-    await tables.put_many(messages, rows)
+    await _keep(tables, 0 if last is None else last["place"] + 1, message, answer)
 
 
 @step(name="answer", phase="reply")
@@ -205,6 +214,29 @@ async def history(tables: Tables, conversation_id: str, limit: int = 50) -> list
     ]
 
 
+async def _keep(
+    tables: Tables, first: int | sa.ColumnElement[int], message: str, answer: Reply
+) -> None:
+    caller, now_s = current_caller(), current_clock().now()
+    rows = [
+        {
+            "message_id": uuid.uuid4().hex,
+            "conversation_id": answer.conversation_id,
+            "place": first + number,
+            "said_by": who,
+            "text": text,
+            "cites": cites,
+            "at_s": now_s,
+            "tenant": caller.tenant,
+            "user": caller.user,
+        }
+        for number, (who, text, cites) in enumerate(
+            [("You", message, {}), ("Consultant", answer.text, answer.cites)]
+        )
+    ]
+    await tables.execute(sa.insert(messages).values(rows))
+
+
 async def _said(tables: Tables, conversation_id: str, limit: int) -> Turns:
     told = await history(tables, conversation_id, limit)
     return tuple((one["said_by"], one["text"]) for one in told)
@@ -240,15 +272,11 @@ def _words(text: str) -> list[str]:
     return [word.rstrip("s") for word in _WORD.findall(text.casefold())]
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
 _RESOURCES = {"model": Model, "tables": Tables}
 GRAPHS = {
     "baseline": Graph(
         "consultant.chat.baseline",
-        [analysis, whole_talk, long_answer, given, kept],
+        [found_analysis, whole_talk, long_answer, given, kept_after],
         inputs=ChatInputs,
         outputs=("answer",),
         effects=("kept",),

@@ -128,6 +128,18 @@ def sections_of(analysis_id: str) -> sa.Select[Any]:
     )
 
 
+def newest_of(tenant: str, user: str) -> sa.Select[Any]:
+    """Select the sections of a person's analyses, each beside its analysis, the newest's first."""
+    texts = [column for column in sections.c if column.name not in analyses.c]
+    return (
+        sa.select(analyses, *texts)
+        .join(sections, sections.c.analysis_id == analyses.c.analysis_id)
+        .where(analyses.c.tenant == tenant, analyses.c.user == user)
+        .where(sections.c.tenant == tenant, sections.c.user == user)
+        .order_by(analyses.c.created_at_s.desc(), analyses.c.analysis_id, sections.c.place)
+    )
+
+
 def messages_of(tenant: str, user: str, conversation_id: str) -> sa.Select[Any]:
     """Select what was said in a talk, latest first."""
     return (
@@ -139,6 +151,13 @@ def messages_of(tenant: str, user: str, conversation_id: str) -> sa.Select[Any]:
         )
         .order_by(messages.c.place.desc())
     )
+
+
+def next_place(tenant: str, user: str, conversation_id: str) -> sa.ColumnElement[int]:
+    """Return the place of the next message of a talk, as the database counts it while it writes."""
+    last = sa.func.max(messages.c.place)
+    found = messages_of(tenant, user, conversation_id).order_by(None)
+    return found.with_only_columns(sa.func.coalesce(last + 1, 0)).scalar_subquery()
 
 
 def monitors_due(tenant: str, user: str, now_s: float) -> sa.Select[Any]:
