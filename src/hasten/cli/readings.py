@@ -84,21 +84,24 @@ def draw(readings: Sequence[Reading]) -> None:
             more = [Text(one.plan, "dim"), _bar(one)] if is_wide else []
             table.add_row(*_cells(one), *more)
         out.print(table, end="\n\n")
-    for one in readings:
-        if one.why:
-            out.print(
-                Text(f"{one.app} {one.name}: {one.why}", "red" if one.is_missed else "yellow")
-            )
-    _draw_dates(readings)
+    _draw_notes(readings)
     held = sum(one.is_held for one in readings)
     known = sum(one.is_held or one.is_missed for one in readings)
     out.print(f"{held} of {known} figures held; simulated seconds, * on the real clock")
 
 
-def _draw_dates(readings: Sequence[Reading]) -> None:
+def _draw_notes(readings: Sequence[Reading]) -> None:
+    """Say why figures are lacking, and of when those are that were not measured now."""
+    notes: dict[tuple[str, str, str], list[str]] = {}
     for one in readings:
+        if one.why:
+            style = "red" if one.is_missed else "yellow"
+            notes.setdefault((one.app, one.why, style), []).append(one.name)
         if one.at_s is not None:
-            out.print(f"† {one.app} {one.name}: from the load test of {day(one.at_s)}")
+            dated = f"† from the load test of {day(one.at_s)}"
+            notes.setdefault((one.app, dated, ""), []).append(one.name)
+    for (app, note, style), names in notes.items():
+        out.print(Text(f"{app} {', '.join(names)}: {note}", style))
 
 
 def _cells(one: Reading) -> list[Text]:
@@ -129,10 +132,10 @@ def figure(value: float | None, unit: str) -> str:
 
 
 def bound(one: Reading) -> str:
-    """Return what bounds a figure."""
-    if one.at_most is not None:
-        return f"≤ {figure(one.at_most, one.unit)}"
-    return f"≥ {figure(one.at_least, one.unit)}"
+    """Return what bounds a figure, in full."""
+    sign, limit = ("≥", one.at_least) if one.at_most is None else ("≤", one.at_most)
+    is_long = one.unit == "s" and limit is not None and limit >= 1
+    return f"{sign} {limit:g} s" if is_long else f"{sign} {figure(limit, one.unit)}"
 
 
 def _ratio(one: Reading) -> str:
