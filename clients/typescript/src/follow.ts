@@ -39,7 +39,8 @@ export async function* follow(
     try {
       const { body } = await connect(lastId);
       onConnection(true);
-      for await (const found of messagesOf(body!)) {
+      if (!body) return; // 204: all of it was seen
+      for await (const found of messagesOf(body)) {
         if ("retryMs" in found) {
           retryMs = found.retryMs;
           continue;
@@ -64,8 +65,12 @@ export async function* follow(
 
 function wait(delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, delayMs);
-    const stop = () => (clearTimeout(timer), resolve());
-    signal?.addEventListener("abort", stop, { once: true });
+    const stop = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    };
+    const timer = setTimeout(stop, delayMs);
+    signal?.addEventListener("abort", stop);
   });
 }

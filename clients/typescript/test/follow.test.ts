@@ -65,7 +65,7 @@ interface Seen {
 }
 
 /** Follows through `connections`, one after the other; returns what was seen. */
-async function followed(connections: (ReturnType<typeof response> | Error)[]): Promise<Seen> {
+async function followed(connections: (Pick<Response, "body"> | Error)[]): Promise<Seen> {
   const seen: Seen = { ids: [], messages: [], connection: [], sleptMs: [] };
   const connect: Connect = async (lastId) => {
     seen.ids.push(lastId);
@@ -111,6 +111,11 @@ test("an error that is final ends it at once", async () => {
   const seen = await followed([refusal]);
   assert.equal(seen.error, refusal);
   assert.deepEqual(seen.sleptMs, []);
+});
+
+test("who has seen all of a run is told nothing, and waits for nothing", async () => {
+  const seen = await followed([{ body: null }]);
+  assert.deepEqual([seen.messages, seen.sleptMs, seen.error], [[], [], undefined]);
 });
 
 test("a run that never ends is given up when nothing new comes", async () => {

@@ -1,4 +1,4 @@
-// Built from clients/typescript/src/follow.ts by make console: 02404b813a521ef374093798f86724e8 a3747b12c70e5e4b2369ea73d375601b
+// Built from clients/typescript/src/follow.ts by make console: c043821ef63f51d666893d6f6fa5e1dc fe65f86d5ec6008645bd0ee578e7ffdc
 /** Following a run to its end through as many connections as it takes. */
 import { messageOf } from "./messages.js";
 import { messagesOf } from "./sse.js";
@@ -16,6 +16,8 @@ export async function* follow(connect, { signal, after = "", onConnection = () =
         try {
             const { body } = await connect(lastId);
             onConnection(true);
+            if (!body)
+                return; // 204: all of it was seen
             for await (const found of messagesOf(body)) {
                 if ("retryMs" in found) {
                     retryMs = found.retryMs;
@@ -46,8 +48,12 @@ export async function* follow(connect, { signal, after = "", onConnection = () =
 }
 function wait(delayMs, signal) {
     return new Promise((resolve) => {
-        const timer = setTimeout(resolve, delayMs);
-        const stop = () => (clearTimeout(timer), resolve());
-        signal?.addEventListener("abort", stop, { once: true });
+        const stop = () => {
+            clearTimeout(timer);
+            signal?.removeEventListener("abort", stop);
+            resolve();
+        };
+        const timer = setTimeout(stop, delayMs);
+        signal?.addEventListener("abort", stop);
     });
 }
