@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hasten.model.chain import ChainPolicy, build_chain, limited, surround
 from hasten.model.limit import LimitPolicy
-from hasten.model.price import PRICES, Price
+from hasten.model.price import PRICES, Price, bare
 from hasten.model.providers import named, provider_model
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def real_wire(settings: Settings) -> WireModel:
 def prices_of(settings: Settings) -> PriceTable:
     """Return what tokens cost: the listed prices, and those the settings name over them."""
     named = {
-        name.lower(): Price(
+        bare(name): Price(
             one.in_usd,
             one.in_usd if one.cached_in_usd is None else one.cached_in_usd,
             one.out_usd,

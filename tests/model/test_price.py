@@ -22,6 +22,8 @@ from hasten.model.price import PRICES, SIMULATED, cost_usd, price_of
         ("claude-opus-4-8", "claude-opus-4-8"),
         ("claude-opus-5-5", "claude-opus-5-5"),
         ("gpt-5.6-sol", "gpt-5.6"),
+        ("o1-pro-2025-03-19", "o1-pro"),
+        ("o3-deep-research-2025-06-26", "o3-deep-research"),
         ("gemini-2.5-flash-lite", "gemini-2.5-flash-lite"),
         ("sim-gpt-4o", "gpt-4o"),
         ("sim-standard", SIMULATED),

@@ -51,7 +51,8 @@ class Cost(NamedTuple):
 
 
 PriceTable = Mapping[str, Price]
-"""Prices by model; a name stands for every name that continues it after a dash."""
+"""Prices by model, as ``bare`` has its name, which stands for every one that continues it after
+a dash."""
 
 SIMULATED = "sim"
 """The row for simulated models that are not named after a real one."""
@@ -105,12 +106,14 @@ PRICES: PriceTable = {
     "gpt-4.1-mini": Price(0.40, 0.10, 1.60),
     "gpt-4.1-nano": Price(0.10, 0.025, 0.40),
     "gpt-4o": Price(2.50, 1.25, 10.00),
+    "gpt-4o-2024-05-13": Price(5.00, 5.00, 15.00),
     "gpt-4o-mini": Price(0.15, 0.075, 0.60),
     "gpt-5": Price(1.25, 0.125, 10.00),
     "gpt-5-mini": Price(0.25, 0.025, 2.00),
     "gpt-5-nano": Price(0.05, 0.005, 0.40),
     "gpt-5-pro": Price(15.00, 15.00, 120.00),
     "gpt-5.1": Price(1.25, 0.125, 10.00),
+    "gpt-5.1-codex-mini": Price(0.25, 0.025, 2.00),
     "gpt-5.2": Price(1.75, 0.175, 14.00),
     "gpt-5.2-pro": Price(21.00, 21.00, 168.00),
     "gpt-5.4": Price(2.50, 0.25, 15.00),
@@ -118,8 +121,10 @@ PRICES: PriceTable = {
     "gpt-5.4-nano": Price(0.20, 0.02, 1.25),
     "gpt-5.4-pro": Price(30.00, 30.00, 180.00),
     "gpt-5.5": Price(5.00, 0.50, 30.00),
+    "gpt-5.5-cyber": Price(12.50, 1.25, 75.00),
     "gpt-5.5-pro": Price(30.00, 30.00, 180.00),
     "gpt-5.6": _gpt(4.00, 0.40, 20.00),
+    "gpt-5.6-cyber": _gpt(12.50, 1.25, 75.00),
     "gpt-5.6-luna": _gpt(0.20, 0.02, 1.20),
     "gpt-5.6-terra": _gpt(2.00, 0.20, 12.00),
     "gpt-6-astra": _gpt(10.00, 1.00, 50.00),
@@ -132,24 +137,31 @@ PRICES: PriceTable = {
     "mistral-medium": Price(1.50, 0.15, 7.50),
     "mistral-small": Price(0.15, 0.015, 0.60),
     "o1": Price(15.00, 7.50, 60.00),
+    "o1-pro": Price(150.00, 150.00, 600.00),
     "o3": Price(2.00, 0.50, 8.00),
+    "o3-deep-research": Price(10.00, 2.50, 40.00),
     "o3-mini": Price(1.10, 0.55, 4.40),
     "o3-pro": Price(20.00, 20.00, 80.00),
     "o4-mini": Price(1.10, 0.275, 4.40),
+    "o4-mini-deep-research": Price(2.00, 0.50, 8.00),
     SIMULATED: Price(0.40, 0.10, 1.60),
     "text-embedding-3-large": Price(0.13, 0.13, 0.0),
     "text-embedding-3-small": Price(0.02, 0.02, 0.0),
 }
 
 
+def bare(model: str) -> str:
+    """Return the name of a model in lower case, without a folder (``openai/gpt-4o``)."""
+    return model.rpartition("/")[2].lower()
+
+
 def price_of(model: str, prices: PriceTable = PRICES) -> Price | None:
     """Return the price of ``model``: of its longest listed beginning that ends at a dash.
 
-    A folder before the name (``openai/gpt-4o``) does not count. A simulated
-    model named after a real one (``sim-gpt-4o``) costs what the real one
-    costs, so that a race shows real money.
+    A folder before the name does not count. A simulated model named after a real one
+    (``sim-gpt-4o``) costs what the real one costs, so that a race shows real money.
     """
-    name = model.rpartition("/")[2].lower()
+    name = bare(model)
     real = name.removeprefix(f"{SIMULATED}-")
     for candidate in (real, name):
         words = candidate.split("-")

@@ -125,13 +125,15 @@ def test_openai_counts_its_prompt_cache_inside_the_prompt(through: Callable[...,
 def test_a_price_of_ones_own(through: Callable[..., Any]) -> None:
     """Models that nobody lists, and others than the listed prices."""
     prices = {
-        "Our-Model": PriceSettings(in_usd=1_000.0, out_usd=2_000.0),
+        "our/Our-Model": PriceSettings(in_usd=1_000.0, out_usd=2_000.0),
         "gpt-4o": PriceSettings(in_usd=0.0, out_usd=0.0),
     }
 
     async def test(door: Door) -> None:
-        ours = await door.post(CHAT, ask("tea?", model="our-model"))
-        assert float(ours.headers["hasten-cost-usd"]) == pytest.approx((7 * 1.0 + 4 * 2.0) / 1e3)
+        for name in ("our-model", "our/Our-Model"):
+            ours = await door.post(CHAT, ask("tea?", model=name))
+            told_usd = float(ours.headers["hasten-cost-usd"])
+            assert told_usd == pytest.approx((7 * 1.0 + 4 * 2.0) / 1e3)
         free = await door.post(CHAT, ask("tea?"))
         assert float(free.headers["hasten-cost-usd"]) == 0.0
 
