@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -97,5 +99,28 @@ def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
             peers.ring(BEGAN, name)
         assert not peers._watched
         peers.close()
+
+    asyncio.run(main())
+
+
+def test_whoever_rings_without_files_left_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept before is kept; others look by themselves now and then."""
+
+    def no_more_files(_folder: object) -> list[str]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def main() -> None:
+        peers, heard = Peers(tmp_path / "peers"), []
+        peers.open()
+        peers.subscribe("news", heard.append)
+        try:
+            monkeypatch.setattr(os, "listdir", no_more_files)
+            peers.ring("news", "one")
+            assert (heard, peers.dead()) == (["one"], [])
+        finally:
+            monkeypatch.undo()
+            peers.close()
 
     asyncio.run(main())

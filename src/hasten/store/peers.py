@@ -123,7 +123,7 @@ class Peers:
     def _others(self) -> list[Path]:
         try:
             names = os.listdir(self._folder)  # noqa: PTH208 - at every ring: names are enough
-        except FileNotFoundError:
+        except OSError:  # the folder is gone, or there are no more files to be had just now
             return []
         return [
             self._folder / name for name in names if name != self.name and not name.startswith(".")

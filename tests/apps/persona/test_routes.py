@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hasten.apps.persona import app
+from hasten.apps.persona.alike import _model
 from hasten.caller import Caller
 
 if TYPE_CHECKING:
@@ -50,6 +52,21 @@ def test_those_alike_are_of_the_same_segment(at_the_board: Callable[..., Any]) -
         found = (await client.call("GET", f"{BASE}/p01/similar?limit=4")).json
         assert [one["persona"]["occupation"] for one in found] == ["owner of a cleaning firm"] * 4
         assert "p01" not in [one["persona"]["persona_id"] for one in found]
+
+    at_the_board(main)
+
+
+def test_those_alike_need_an_extra(
+    at_the_board: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server without it says which line installs it."""
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    monkeypatch.setattr("hasten.apps.persona.alike._model", _model.__wrapped__)
+
+    async def main(client: Client) -> None:
+        lacking = await client.call("GET", f"{BASE}/p01/similar")
+        assert lacking.status == 503
+        assert "pip install 'hasten[semantic]'" in lacking.json["detail"]
 
     at_the_board(main)
 

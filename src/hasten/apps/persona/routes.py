@@ -64,7 +64,11 @@ async def similar(
     """Return who is most alike, with how much: 1 is the same."""
     source = await find_persona(here.tables, persona_id)
     others = [one for one in await list_personas(here.tables) if one.persona_id != persona_id]
-    found = await alike(source, others)
+    try:
+        found = await alike(source, others)
+    except ModuleNotFoundError as error:
+        lacking = f"this server lacks {error.name}: pip install 'hasten[semantic]'"
+        raise HTTPException(503, lacking) from None
     return [{"persona": one, "similarity": round(nearness, 3)} for nearness, one in found[:limit]]
 
 
