@@ -15,7 +15,7 @@ from tests.serve.browsing import choose, finish, run, running
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
     from hasten.wire import Runtime
 
@@ -144,6 +144,26 @@ def test_jobs_are_listed_followed_cancelled_and_retried(page: Page) -> None:
     page.wait_for_url(lambda url: done["run_id"] in url)
     page.get_by_role("tab", name="Answer").click()
     page.get_by_text("facts about tea").first.wait_for()
+
+
+def test_a_late_list_of_jobs_does_not_replace_a_later_one(page: Page) -> None:
+    """What is shown is what was asked for last, however slow the answer before was."""
+    from playwright.sync_api import expect
+
+    done = submit(page, {"topic": "tea", "note": "shown"}, speed=500)
+    choose(page, "toy")
+    late: list[Route] = []
+    page.route("**/api/jobs?status=dead", lambda route: late.append(route))  # noqa: PLW0108 - a builtin takes no mark
+    page.get_by_role("button", name="Jobs").click()
+    expect(row_of(page, done).locator(".status")).to_have_text("done")
+    with page.expect_request("**/api/jobs?status=dead"):
+        page.get_by_label("State").select_option("dead")
+    with page.expect_response("**/api/jobs?status=done"):
+        page.get_by_label("State").select_option("done")
+    with page.expect_response("**/api/jobs?status=dead"):
+        late[0].fulfill(json={"jobs": []})
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 50))")
+    expect(row_of(page, done)).to_be_visible()
 
 
 DIED_AGAIN = """dead => fetch(`/api/jobs/${dead.job_id}`).then((answer) => answer.json())

@@ -3,6 +3,7 @@
 import { html, useCallback, useEffect, useState } from "./dom.js";
 import { cancelJob, listCrons, listJobs, retryJob } from "./api.js";
 import { moment, number, seconds } from "./format.js";
+import { Table } from "./table.js";
 
 const STATES = ["queued", "running", "done", "cancelled", "dead"];
 const LOOK_MS = 2000;
@@ -15,10 +16,16 @@ export function JobsPage({ onOpen, onError }) {
   const [jobs, setJobs] = useState([]);
   const [crons, setCrons] = useState([]);
   const [status, setStatus] = useState("");
-  const load = useCallback(() => {
-    listJobs(status ? { status } : {}).then((found) => setJobs(found.jobs), onError);
-  }, [status]);
-  useEffect(load, [load]);
+  const [asked, setAsked] = useState(0);
+  const load = useCallback(() => setAsked((times) => times + 1), []);
+  useEffect(() => {
+    let isWanted = true; // an answer that comes after a later question is no longer
+    const take = ({ jobs: found }) => isWanted && setJobs(found);
+    listJobs(status ? { status } : {}).then(take, onError);
+    return () => {
+      isWanted = false;
+    };
+  }, [status, asked]);
   useEffect(() => {
     listCrons().then((found) => setCrons(found.cron), onError);
   }, []);
@@ -26,7 +33,7 @@ export function JobsPage({ onOpen, onError }) {
     if (!jobs.some(isOpen)) return undefined;
     const timer = setTimeout(load, LOOK_MS);
     return () => clearTimeout(timer);
-  }, [jobs, load]);
+  }, [jobs, asked]);
   const act = (what) => (job) => what(job.job_id).then(load, onError);
   return html`
     <div class="cache">
@@ -72,20 +79,9 @@ function Crons({ crons }) {
 function Jobs({ jobs, ...acts }) {
   if (!jobs.length) return html`<p class="quiet">No jobs. POST /api/jobs makes one.</p>`;
   const heads = ["Job", "State", "Application", "Waited", "Tries", "Created", "Run", "Error", ""];
-  return html`
-    <div class="scrolled">
-      <table>
-        <thead>
-          <tr>
-            ${heads.map((head) => html`<th key=${head} scope="col">${head}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${jobs.map((job) => html`<${Line} key=${job.job_id} job=${job} ...${acts} />`)}
-        </tbody>
-      </table>
-    </div>
-  `;
+  return html`<${Table} heads=${heads}>
+    ${jobs.map((job) => html`<${Line} key=${job.job_id} job=${job} ...${acts} />`)}
+  <//>`;
 }
 
 function Line({ job, onOpen, onCancel, onRetry }) {
