@@ -24,6 +24,7 @@ from hasten.caller import Caller
 from hasten.clock import current_clock
 from hasten.errors import HastenError, InvalidInput, NotFound
 from hasten.graph.outcome import RunOptions
+from hasten.interpreter import as_in_a_server
 from hasten.quality.answer import answer_of
 from hasten.quality.experiment import conclude
 from hasten.quality.judge import judge
@@ -305,7 +306,8 @@ def try_really(app: App, measure: Callable[[Trial], Awaitable[float]], mode: str
             runtime = await Runtime.open(settings, {app.name: app})
             trial = RealTrial(app, mode, runtime)
             try:
-                return await measure(trial)
+                with as_in_a_server():
+                    return await measure(trial)
             finally:
                 await trial.close()
                 await runtime.close()

@@ -21,6 +21,7 @@ import typer
 
 from hasten.cli.workers import Served, faint, listen, strong
 from hasten.errors import SettingsError
+from hasten.interpreter import let_threads_give_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 LOCK = "server.lock"
 """The file in the state folder that the server using it holds locked; its process id is in it."""
-
-SWITCH_S = 0.0005
-"""A thread that has work for the interpreter gives way to the event loop so soon (default 5 ms)."""
 
 
 def add(command: typer.Typer, what: str) -> None:
@@ -97,8 +95,8 @@ def _load(settings: Settings) -> Served:
 
 
 def _set_up_worker(settings: Settings) -> None:
-    """Write the log to standard output, and let the loop wait for no thread of a store."""
-    sys.setswitchinterval(SWITCH_S)
+    """Write the log to standard output, and let the event loop come first."""
+    let_threads_give_way()
     level = settings.log_level.upper()
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stdout, force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)

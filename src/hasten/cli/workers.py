@@ -25,6 +25,7 @@ import typer
 
 from hasten.clock import current_clock
 from hasten.errors import HastenError, MissingExtra
+from hasten.interpreter import keep_what_is_loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,9 +40,6 @@ RESPAWN_S = 0.5
 
 CONNECTION_BYTES = 16_384
 """What a connection holds at most that its client has not read, or not yet sent the rest of."""
-
-COLLECT_AFTER = (10_000, 20, 50)
-"""Garbage is looked for after so many new objects; by default 700, and everything is looked at."""
 
 strong, faint = partial(typer.style, bold=True), partial(typer.style, dim=True)
 """How a line that a server tells is set; rich, for the same, takes a tenth of its start to load."""
@@ -163,7 +161,7 @@ class _Start:
                 await current_clock().sleep(LOOK_EVERY_S)
             else:
                 writer.close()
-                _keep_what_is_loaded()
+                keep_what_is_loaded()
                 with suppress(FileNotFoundError):
                     self.token.unlink()
                     typer.echo(self.ready, err=True)
@@ -239,13 +237,6 @@ def _stop(served: Served) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
     served.stop()
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def _keep_what_is_loaded() -> None:
-    """Spare the collector what a started server holds: it is no garbage, and all calls wait."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _watch_parent(parent: int) -> None:

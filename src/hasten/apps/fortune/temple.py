@@ -91,6 +91,7 @@ class Temple:
     def __init__(self, latency_s: Mapping[str, float] | None = None) -> None:
         self._latency_s = latency_s or {}
         self.is_slow = bool(latency_s)
+        _index()  # reading the books takes 20 ms, once: not in a search, while others wait
 
     async def poem(self, deity_id: str, number: int) -> Poem:
         """Return one poem by its place: no search, so nothing to wait for but the read."""
