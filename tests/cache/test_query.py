@@ -338,3 +338,21 @@ def test_a_write_that_is_given_up_drops_too() -> None:
         assert len(await tables.query(of("u"))) == 2
 
     with_tables(main)
+
+
+def test_a_query_made_once_is_kept_by_its_values() -> None:
+    """Each person's by itself; a value that is not given is told, not taken for another's."""
+
+    async def main(tables: MemoryTables) -> None:
+        query = ALL.where(*(notes.c[name] == sa.bindparam(name) for name in ("tenant", "user")))
+        ours, theirs = {"tenant": "t", "user": "u"}, {"tenant": "t", "user": "v"}
+        assert await tables.query(query, ours) == await tables.rows(query, ours) == [row("a")]
+        assert await tables.query(query, theirs) == []
+        await tables.put_many(notes, [row("b", "v")])
+        assert await took(tables.query(query, ours)) == 0.0
+        assert await tables.query(query, theirs) == [row("b", "v")]
+        for _ in range(2):
+            with pytest.raises(StoreError, match="'user'"):
+                await tables.query(query, {"tenant": "t"})
+
+    with_tables(main)

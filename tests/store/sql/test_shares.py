@@ -39,7 +39,7 @@ named = sa.bindparam("named", "u")
 
 def read(query: sa.Select[Any]) -> list[Share]:
     """Return what a query rests on."""
-    found = reading_of(query, metadata)
+    found = reading_of(query, {}, metadata)
     assert found is not None
     return list(found.shares)
 

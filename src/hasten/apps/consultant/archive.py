@@ -15,13 +15,7 @@ from hasten import Tables, current_caller, current_clock, step
 from hasten.apps.consultant.chapters import AGENTS, FRAMEWORK_CHAPTERS, SYNTHESIS, Findings
 from hasten.apps.consultant.inputs import FrameworkName
 from hasten.apps.consultant.sources import DAY_S, Company
-from hasten.apps.consultant.tables import (
-    analyses,
-    analyses_of,
-    newest_of,
-    sections,
-    sections_of,
-)
+from hasten.apps.consultant.tables import NEWEST, analyses, analyses_of, sections, sections_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +57,8 @@ class Analysis(AnalysisSummary):
 MOST_SECTIONS = len(SYNTHESIS.sections) + sum(
     len(one.sections) for one in (*AGENTS, *FRAMEWORK_CHAPTERS.values())
 )
+
+_NEWEST = NEWEST.limit(MOST_SECTIONS)
 
 AGENT_NAMES = ("research", "market", "financial")
 
@@ -111,8 +107,8 @@ async def newest_analysis(tables: Tables) -> Analysis | None:
     Its rows never change, and it is theirs: it goes with them when they are erased.
     """
     caller = current_caller()
-    which = newest_of(caller.tenant, caller.user).limit(MOST_SECTIONS)
-    rows = await tables.query(which, ttl_s=DAY_S)
+    whose = {"tenant": caller.tenant, "user": caller.user}
+    rows = await tables.query(_NEWEST, whose, ttl_s=DAY_S)
     if not rows:
         return None
     own = [row for row in rows if row["analysis_id"] == rows[0]["analysis_id"]]

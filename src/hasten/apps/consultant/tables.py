@@ -128,18 +128,6 @@ def sections_of(analysis_id: str) -> sa.Select[Any]:
     )
 
 
-def newest_of(tenant: str, user: str) -> sa.Select[Any]:
-    """Select the sections of a person's analyses, each beside its analysis, the newest's first."""
-    texts = [column for column in sections.c if column.name not in analyses.c]
-    return (
-        sa.select(analyses, *texts)
-        .join(sections, sections.c.analysis_id == analyses.c.analysis_id)
-        .where(analyses.c.tenant == tenant, analyses.c.user == user)
-        .where(sections.c.tenant == tenant, sections.c.user == user)
-        .order_by(analyses.c.created_at_s.desc(), analyses.c.analysis_id, sections.c.place)
-    )
-
-
 def messages_of(tenant: str, user: str, conversation_id: str) -> sa.Select[Any]:
     """Select what was said in a talk, latest first."""
     return (
@@ -182,6 +170,22 @@ def alerts_of(tenant: str, user: str, *, dismissed: bool = False) -> sa.Select[A
         .order_by(alerts.c.created_at_s.desc())
     )
 
+
+def _newest() -> sa.Select[Any]:
+    both = [table.c[name] for table in (analyses, sections) for name in ("tenant", "user")]
+    texts = [column for column in sections.c if column.name not in analyses.c]
+    return (
+        sa.select(analyses, *texts)
+        .join(sections, sections.c.analysis_id == analyses.c.analysis_id)
+        .where(*(column == sa.bindparam(column.name) for column in both))
+        .order_by(analyses.c.created_at_s.desc(), analyses.c.analysis_id, sections.c.place)
+    )
+
+
+NEWEST = _newest()
+"""The sections of the analyses of a ``tenant``'s ``user``, each beside its analysis, newest first.
+
+It demands its owner of both tables, so that an answer rests on that person's rows alone."""
 
 QUERIES = {
     str(_BY_COMPANY.name): analyses_of("t", "u", "c").limit(20),

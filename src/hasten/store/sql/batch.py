@@ -9,14 +9,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, any_, bindparam, select
 from sqlalchemy.dialects import sqlite
 
 from hasten.store.sql.prepared import sqlite_rows
 from hasten.store.sql.shares import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Column, ColumnElement, Connection, Executable, Select, Table
     from sqlalchemy.dialects import postgresql
@@ -29,9 +29,11 @@ BATCH_ROWS = 500
 """At most so many rows go to the database in one statement."""
 
 
-def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
-    """Return what ``query`` selects, each row a ``dict`` by column name."""
-    found = connection.execute(query)
+def fetch(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> list[Row]:
+    """Return what ``query`` selects with ``values``, each row a ``dict`` by column name."""
+    found = connection.execute(query, values)
     names = tuple(found.keys())
     return [dict(zip(names, row, strict=True)) for row in found.all()]
 
@@ -107,7 +109,16 @@ def _replacing(insert: Upsert, where: ColumnElement[bool] | None = None) -> Upse
 
 
 def _rows_where(connection: Connection, column: Column[Any], values: Sequence[Any]) -> list[Row]:
-    return fetch(connection, select(column.table).where(column.in_(values)))
+    return fetch(connection, _among(column), {"values": list(values)})
+
+
+@cache
+def _among(column: Column[Any]) -> Select[Any]:
+    """Return one statement for any number of values, which ``IN`` is not."""
+    from sqlalchemy.dialects import postgresql
+
+    values = bindparam("values", type_=postgresql.ARRAY(column.type))
+    return select(column.table).where(column == any_(values))
 
 
 def _insert(dialect: str, table: Table) -> Upsert:

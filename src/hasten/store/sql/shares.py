@@ -40,7 +40,7 @@ from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.util import LRUCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, MetaData
     from sqlalchemy.types import TypeEngine
@@ -95,8 +95,11 @@ def whole(table: Table) -> Share:
     return Share(table.name, is_owned=is_owned(table))
 
 
-def reading_of(query: Select[Any], metadata: MetaData) -> Reading | None:
-    """Return what an answer of ``query`` rests on, or ``None`` if that cannot be told."""
+def reading_of(query: Select[Any], given: Mapping[str, Any], metadata: MetaData) -> Reading | None:
+    """Return what an answer of ``query`` rests on, or ``None`` if that cannot be told.
+
+    ``given`` are values of its parameters by name.
+    """
     key = query._generate_cache_key()  # noqa: SLF001 - as SQLAlchemy's own caching example does
     if key is None or any(bind.callable is not None for bind in key.bindparams):
         return None
@@ -106,7 +109,7 @@ def reading_of(query: Select[Any], metadata: MetaData) -> Reading | None:
             form = _FORMS[key.key] = _form_of(query, key.bindparams, metadata)
         except exc.CompileError:
             return None
-    values = tuple(bind.value for bind in key.bindparams)
+    values = tuple(given.get(bind.key, bind.value) for bind in key.bindparams)
     shares = (
         _share(table, *(None if at is None else values[at] for at in places))
         for table, *places in form.tables

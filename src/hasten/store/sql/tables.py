@@ -29,7 +29,14 @@ from hasten.store.sql.words import from_json
 from hasten.trace.recorder import span
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
 
     from sqlalchemy import Column, Connection, Executable, MetaData
 
@@ -71,15 +78,24 @@ class Tables(ABC):
         self.metadata = metadata
         self.queries: Queries | None = None
 
-    async def rows(self, query: Select[Any]) -> list[Row]:
-        """Return what ``query`` selects. The trace names the tables whose columns it gives."""
+    async def rows(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row]:
+        """Return what ``query`` selects. The trace names the tables whose columns it gives.
+
+        ``values`` fill its ``bindparam``s by name: a query that is made once costs a third less.
+        """
         names = [one.name for one in query.columns_clause_froms if isinstance(one, Table)]
-        return await self.read(partial(fetch, query=query), about=" ".join(["select", *names]))
+        work = partial(fetch, query=query, values=values)
+        return await self.read(work, about=" ".join(["select", *names]))
 
     async def query(
-        self, query: Select[Any], *, use_cache: bool = True, ttl_s: float = QUERY_TTL_S
+        self,
+        query: Select[Any],
+        values: Mapping[str, Any] | None = None,
+        *,
+        use_cache: bool = True,
+        ttl_s: float = QUERY_TTL_S,
     ) -> list[Row]:
-        """Return what ``query`` selects, as kept for up to ``ttl_s`` under the cache in force.
+        """Return what ``rows`` does, as kept for up to ``ttl_s`` under the cache in force.
 
         That are tables which the manifest says are kept (``App.kept_tables``). What is kept
         falls when one of its rows may have been written through a handle like this, by any
@@ -87,11 +103,11 @@ class Tables(ABC):
         anybody. What others do to the database is seen when ``ttl_s`` is over.
         """
         if self.queries is None or not use_cache:
-            return await self.rows(query)
-        reading = reading_of(query, self.metadata)
+            return await self.rows(query, values)
+        reading = reading_of(query, values or {}, self.metadata)
         if reading is None:
-            return await self.rows(query)
-        return await self.queries.rows(reading, partial(self.rows, query), ttl_s)
+            return await self.rows(query, values)
+        return await self.queries.rows(reading, partial(self.rows, query, values), ttl_s)
 
     async def row(self, query: Select[Any]) -> Row | None:
         """Return the first row ``query`` selects, or ``None``."""
