@@ -247,9 +247,10 @@ def test_eta_is_learnt(on_server: Callable[..., Any]) -> None:
     """The first run has no estimate; the next has one."""
 
     async def test(client: Client) -> None:
-        first = await stream(client, "/api/run/stream", "POST", json=TEA)
+        slow = {**TEA, "speed": 20}  # so that a busy machine does not outlast the estimate
+        first = await stream(client, "/api/run/stream", "POST", json=slow)
         anew = {"Cache-Control": "no-cache"}
-        second = await stream(client, "/api/run/stream", "POST", json=TEA, headers=anew)
+        second = await stream(client, "/api/run/stream", "POST", json=slow, headers=anew)
         etas = [
             [e.data["estimated_remaining_ms"] for e in events if e.data.get("current_step")]
             for events in (first, second)
