@@ -43,6 +43,7 @@ def test_a_job_is_done_and_its_run_is_any_run(on_server: Callable[..., Any]) -> 
         run = (await client.call("GET", f"/api/runs/{job['run_id']}")).json
         assert run["status"] == "complete"
         assert run["outputs"]["answer"].startswith("# facts about tea")
+        assert "worker" not in {*job, *done, *run}, "the machine's name is nobody's business"
 
     on_server(test)
 

@@ -134,10 +134,10 @@ def of_caller(caller: Caller, **which: Any) -> JobFilter:
 
 
 def shown(job: JobRecord, *, whole: bool) -> dict[str, Any]:
-    """Return a job's line as people see it; ``whole`` adds its inputs."""
+    """Return a job's line as people see it, without where it is done; ``whole`` adds its inputs."""
     line: dict[str, Any] = msgspec.to_builtins(job)
     line["waited_s"] = job.waited_s
-    for name in ("role", "lease_s", *(() if whole else ("inputs",))):
+    for name in ("role", "lease_s", "worker", *(() if whole else ("inputs",))):
         del line[name]
     return line
 

@@ -167,6 +167,10 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if isinstance(error.__cause__, (RecursionError, UnicodeError)):  # of a body that was parsed
+        is_deep = isinstance(error.__cause__, RecursionError)
+        reason = "it is nested too deep" if is_deep else "it is no UTF-8"
+        return problem_response(400, "invalid_json", f"the body is not JSON: {reason}")
     detail = str(error.detail)
     if detail == HTTPStatus.NOT_FOUND.phrase:  # no route; a route that finds nothing says what
         detail = f"there is nothing at {request.method} {request.url.path[:200]}"

@@ -149,9 +149,13 @@ async def cancel_run(run_id: str, runtime: RuntimeOf, caller: CallerOf) -> dict[
 
 
 def shown(record: RunRecord, *, whole: bool) -> dict[str, Any]:
-    """Return a run's line as people see it; ``whole`` adds its inputs and outputs."""
+    """Return a run's line as people see it; ``whole`` adds its inputs and outputs.
+
+    The process that executes it stays out: its name tells of the machine.
+    """
     line: dict[str, Any] = msgspec.to_builtins(record)
     line["duration_s"] = record.duration_s
+    del line["worker"]
     if not whole:
         del line["inputs"], line["outputs"]
     return line
