@@ -107,8 +107,9 @@ class Runtime(Stores):
         apps = find_apps() if apps is None else apps
         branches = [app.migrations for app in apps.values() if app.migrations is not None]
         sql = await open_database(settings, branches)
-        cache = await open_cache(settings, sql).__aenter__()
-        runtime = cls(settings, apps, sql, cache, open_peers(settings))
+        peers = open_peers(settings)
+        cache = await open_cache(settings, sql, peers).__aenter__()
+        runtime = cls(settings, apps, sql, cache, peers)
         runtime.news.open()
         for name, app in apps.items():
             runtime.tables[name] = await app.open_tables(sql, cache)

@@ -50,14 +50,15 @@ async def open_database(settings: Settings, branches: Sequence[Path] = ()) -> Sq
     return await open_sql(settings.runs_url, policy, branches=branches)
 
 
-def open_cache(settings: Settings, sql: SqlStore) -> Cache:
+def open_cache(settings: Settings, sql: SqlStore, peers: Peers | None = None) -> Cache:
     """Return the cache the settings describe: memory, what servers share, the home folder.
 
     Servers share Redis or, without one, a PostgreSQL. What is kept, such as reruns,
     lives in a table of the database, and so do the generations it goes by, unless
-    Redis reaches farther than the database.
+    Redis reaches farther than the database. ``peers`` hear at once of what is dropped in
+    a file; without them they find it within a second.
     """
-    table = TableStore(sql)
+    table = TableStore(sql, peers=peers if sql.reach == "machine" else None)
     shared: list[ByteStore] = [table] if table.reach == "network" else []
     if settings.redis_url:
         from hasten.store.redis import RedisStore
@@ -97,8 +98,9 @@ class Stores:
     async def open(cls, settings: Settings) -> Self:
         """Open the stores and bring their schema up to date. Raises as ``open_database`` does."""
         sql = await open_database(settings)
-        cache = await open_cache(settings, sql).__aenter__()
-        return cls(settings, sql, cache, open_peers(settings))
+        peers = open_peers(settings)
+        cache = await open_cache(settings, sql, peers).__aenter__()
+        return cls(settings, sql, cache, peers)
 
     @property
     def database(self) -> str:

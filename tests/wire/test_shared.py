@@ -103,6 +103,31 @@ def test_an_invalidation_reaches_the_other_server(
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("news", ["told", "lost"])
+def test_an_invalidation_reaches_the_other_process_of_a_machine(
+    news: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a named pipe alone, and at once; when that is lost, by the look that is due."""
+    if news == "lost":
+        monkeypatch.setattr("hasten.store.peers._write", lambda *_: None)
+        monkeypatch.setattr(ledger, "SYNC_EVERY_S", 0.1)
+    else:
+        monkeypatch.setattr(ledger, "SYNC_EVERY_S", 1e6)
+
+    async def main() -> None:
+        settings = Settings(home=tmp_path)
+        one, other = [await Runtime.open(settings, {"toy": toy_app()}) for _ in range(2)]
+        assert await value_in(one, "old") == "old"
+        await until(partial(gives, other, "old"))
+        await one.cache.invalidate("tag=city:Oslo")
+        await until(partial(gives, other, "new"))
+        assert await value_in(one, "newer") == "new"
+        await one.close()
+        await other.close()
+
+    asyncio.run(main())
+
+
 async def both_listen(runtime: Runtime) -> bool:
     """Tell whether both servers wait for news."""
     query = text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")

@@ -4,9 +4,9 @@ Owns the ``cache_`` tables: what is asked of them, their size and what is droppe
 from it. Leaves the database to a ``SqlStore``, which its opener also closes. What
 is kept is never dropped for room; of the rest what is next to expire goes first.
 
-Through PostgreSQL every bump is told to all who listen (``NOTIFY``). One
-transaction after the other bumps, as each takes the row that counts; times that
-several machines compare are the database's own.
+Through PostgreSQL every bump is told to all who listen (``NOTIFY``), of a SQLite file to
+the other processes of the machine (``peers``). One transaction after the other bumps, as
+each takes the row that counts; times that several machines compare are the database's own.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from hasten.store.sql.words import RowForm, listed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from hasten.store.peers import Peers
     from hasten.store.sql.base import SqlStore
     from hasten.store.sql.words import Row, SqlWords
 
 T = TypeVar("T")
 
 NEWS = "hasten_cache"
-"""The channel on which PostgreSQL tells of bumps."""
+"""The channel on which bumps are told."""
 
 STEP_ROWS = 100
 """Scans, trimming and wholesale deletions take so many rows at a time."""
@@ -61,15 +62,25 @@ class TableStore(ByteStore):
     """A store in the open database ``sql``, at most ``max_bytes`` besides what is kept.
 
     A call that takes longer than ``deadline_s`` raises ``StoreUnavailable``; deleting
-    wholesale takes as long as the database's own upkeep may.
+    wholesale takes as long as the database's own upkeep may. ``peers`` carry the news of
+    bumps to the other processes of this machine, of a database that brings none itself.
     """
 
-    def __init__(self, sql: SqlStore, max_bytes: int = 1 << 30, *, deadline_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        sql: SqlStore,
+        max_bytes: int = 1 << 30,
+        *,
+        deadline_s: float = 1.0,
+        peers: Peers | None = None,
+    ) -> None:
         self.name = sql.kind
         self.reach = sql.reach
         self.max_bytes = max_bytes
         self.deadline_s = deadline_s
         self._sql = sql
+        self._peers = peers
+        self._own_epoch = 0
         self._reads = merged_reads(self._fetch)
         self._writes = merged_writes(self._keep)
         self._untrimmed = self._untrimmed_bytes = 0
@@ -146,6 +157,9 @@ class TableStore(ByteStore):
         """Raise the epoch, note it for the marks, and tell every listener."""
         start = first_epoch()
         self.epoch = await self._write(lambda on: self._bump(on, marks, start))
+        if self._peers is not None:
+            self._own_epoch = self.epoch
+            self._peers.ring(NEWS, str(self.epoch))
         return self.epoch
 
     def _bump(self, on: SqlWords, marks: Sequence[bytes], start: int) -> int:
@@ -188,8 +202,15 @@ class TableStore(ByteStore):
         return [one["line"] for one in await self._read(lambda on: on.rows(query, limit=limit))]
 
     async def listen(self, heard: Callable[[int], None]) -> None:
-        """Call ``heard`` with each new epoch, until cancelled; on SQLite there are no news."""
-        await self._sql.listen(NEWS, lambda text: heard(int(text)))
+        """Call ``heard`` with each new epoch that others bring about, until cancelled."""
+
+        def hear(text: str) -> None:
+            if int(text) != self._own_epoch:
+                heard(int(text))
+
+        if self._peers is not None:
+            self._peers.subscribe(NEWS, hear)
+        await self._sql.listen(NEWS, hear)
 
     async def _read(self, work: Callable[[SqlWords], T]) -> T:
         return await self._within(self._sql.read_words(work))
