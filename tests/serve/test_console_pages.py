@@ -8,6 +8,7 @@ import pytest
 from msgspec import to_builtins
 
 from hasten import Target
+from hasten.caller import Caller
 from hasten.quality.target import reading as read_as
 from hasten.testing.sink_contract import run_record
 from tests.serve.browsing import choose, finish, run, running
@@ -144,6 +145,27 @@ def test_jobs_are_listed_followed_cancelled_and_retried(page: Page) -> None:
     page.wait_for_url(lambda url: done["run_id"] in url)
     page.get_by_role("tab", name="Answer").click()
     page.get_by_text("facts about tea").first.wait_for()
+
+
+def test_who_is_no_admin_sees_the_cache_without_its_figures(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The figures are everybody's together; that they are refused is no error of the page."""
+    secrets: list[str] = []
+
+    async def prepare(runtime: Runtime) -> None:
+        _, secret = await runtime.keys.create(Caller("acme", "ann"))
+        secrets.append(secret)
+
+    with running(tmp_path, prepare) as url:
+        page = browser.new_page(base_url=url)
+        page.add_init_script(f"sessionStorage.setItem('hasten.key', '{secrets[0]}')")
+        with page.expect_response("**/api/cache/stats"):
+            page.goto("/?view=cache")
+        page.get_by_role("heading", name="Entries").wait_for()
+        page.get_by_text("None.").wait_for()
+        assert page.get_by_text("role admin").count() == 0
+        page.close()
 
 
 def test_a_late_list_of_jobs_does_not_replace_a_later_one(page: Page) -> None:

@@ -1,7 +1,8 @@
 /** The cache: what it did per use, what it holds, why a call hits or misses, dropping. */
 
-import { html, useCallback, useEffect, useState } from "./dom.js";
+import { html, useState } from "./dom.js";
 import { cacheEntries, cacheStats, explainRun, invalidate } from "./api.js";
+import { exceptForbidden, useAnswer } from "./asking.js";
 import { dollars, number, seconds } from "./format.js";
 import { age, reusedShare, SELECTORS, shares, size } from "./reuse.js";
 import { inputsOf } from "./schema.js";
@@ -11,14 +12,17 @@ const PAGE = 50;
 
 /** `app` and `form` are those of the race; `onError` hears what the server refuses. */
 export function CachePage({ app, form, onError }) {
-  const [stats, setStats] = useState(null);
-  const [listed, setListed] = useState({ total: 0, entries: [] });
   const [where, setWhere] = useState({ use: "", offset: 0 });
-  const load = useCallback(() => {
-    cacheStats().then(setStats, onError);
-    cacheEntries({ ...where, limit: PAGE }).then(setListed, onError);
-  }, [where]);
-  useEffect(load, [load]);
+  const [stats, askStats] = useAnswer(() => cacheStats().catch(exceptForbidden), { onError });
+  const [listed, askEntries] = useAnswer(() => cacheEntries({ ...where, limit: PAGE }), {
+    first: { total: 0, entries: [] },
+    question: where,
+    onError,
+  });
+  const load = () => {
+    askStats();
+    askEntries();
+  };
   return html`
     <div class="cache">
       <section class="panel" aria-labelledby="uses-title">

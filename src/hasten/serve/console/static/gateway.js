@@ -2,6 +2,7 @@
 
 import { html, useCallback, useEffect, useMemo, useState } from "./dom.js";
 import { gatewayCalls, gatewayFigures } from "./api.js";
+import { exceptForbidden } from "./asking.js";
 import { dollars, moment, number, seconds } from "./format.js";
 import {
   brief,
@@ -54,11 +55,6 @@ export function GatewayPage({ isWaiting, onError }) {
       </section>
     </div>
   `;
-}
-
-/** Who is no admin sees their own calls and nothing of the others. */
-function exceptForbidden(error) {
-  if (error.status !== 403) throw error;
 }
 
 /** Looks once, then again and again while the page is seen; a server that is gone may come back. */

@@ -1,7 +1,8 @@
 /** Jobs: what waits, runs and is over; cancel one, retry a dead one, see its run. */
 
-import { html, useCallback, useEffect, useState } from "./dom.js";
+import { html, useEffect, useState } from "./dom.js";
 import { cancelJob, listCrons, listJobs, retryJob } from "./api.js";
+import { useAnswer } from "./asking.js";
 import { moment, number, seconds } from "./format.js";
 import { Table } from "./table.js";
 
@@ -13,27 +14,18 @@ const isAgain = (job) => job.status === "dead" || job.status === "cancelled";
 
 /** `onOpen` shows a job's run; `onError` hears what the server refuses. */
 export function JobsPage({ onOpen, onError }) {
-  const [jobs, setJobs] = useState([]);
-  const [crons, setCrons] = useState([]);
   const [status, setStatus] = useState("");
-  const [asked, setAsked] = useState(0);
-  const load = useCallback(() => setAsked((times) => times + 1), []);
-  useEffect(() => {
-    let isWanted = true; // an answer that comes after a later question is no longer
-    const take = ({ jobs: found }) => isWanted && setJobs(found);
-    listJobs(status ? { status } : {}).then(take, onError);
-    return () => {
-      isWanted = false;
-    };
-  }, [status, asked]);
-  useEffect(() => {
-    listCrons().then((found) => setCrons(found.cron), onError);
-  }, []);
+  const [{ jobs }, load, times] = useAnswer(() => listJobs(status ? { status } : {}), {
+    first: { jobs: [] },
+    question: status,
+    onError,
+  });
+  const [{ cron: crons }] = useAnswer(listCrons, { first: { cron: [] }, onError });
   useEffect(() => {
     if (!jobs.some(isOpen)) return undefined;
     const timer = setTimeout(load, LOOK_MS);
     return () => clearTimeout(timer);
-  }, [jobs, asked]);
+  }, [jobs, times]);
   const act = (what) => (job) => what(job.job_id).then(load, onError);
   return html`
     <div class="cache">

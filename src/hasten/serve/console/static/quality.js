@@ -1,21 +1,18 @@
 /** Is it still good: alerts in force, what people say, what checks and load tests found. */
 
-import { html, useCallback, useEffect, useState } from "./dom.js";
+import { html } from "./dom.js";
 import { feedbackTotals, health, listResults } from "./api.js";
+import { useAnswer } from "./asking.js";
 import { moment, number, title, words } from "./format.js";
 import { resultLines } from "./findings.js";
 import { Table } from "./table.js";
 
 /** `onError` hears what the server refuses. */
 export function QualityPage({ app, onError }) {
-  const [found, setFound] = useState({ results: [], totals: [], alerts: [] });
-  const load = useCallback(() => {
-    Promise.all([listResults(app.name), feedbackTotals(app.name), health()]).then(
-      ([results, totals, { alerts }]) => setFound({ results, totals, alerts }),
-      onError,
-    );
-  }, [app.name]);
-  useEffect(load, [load]);
+  const [found, load] = useAnswer(() => look(app.name), {
+    first: { results: [], totals: [], alerts: [] },
+    onError,
+  });
   return html`
     <div class="cache">
       <section class="panel" aria-labelledby="alerts-title">
@@ -34,6 +31,12 @@ export function QualityPage({ app, onError }) {
       ${!found.results.length && html`<p class="quiet">Nothing was measured yet: hasten check.</p>`}
     </div>
   `;
+}
+
+async function look(name) {
+  const asked = [listResults(name), feedbackTotals(name), health()];
+  const [results, totals, { alerts }] = await Promise.all(asked);
+  return { results, totals, alerts };
 }
 
 function Alerts({ alerts }) {
