@@ -128,7 +128,7 @@ def test_the_same_over_server_sent_events(with_the_coach: Callable[..., Any]) ->
         (message("x", None), "sessionId"),
         (message(7), "message"),
         (message("a\0"), "message"),
-        (message("x", teamSize=0), "team_size"),
+        (message("x", teamSize=0), "teamSize"),
         (message("x", mood="good"), "mood"),
         ("x" * 30_000, ""),
         ("[" * 15_000, ""),

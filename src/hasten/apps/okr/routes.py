@@ -36,6 +36,9 @@ InPath = Annotated[SessionId, Path()]
 ItemPath = Annotated[str, Path(pattern=r"^o\d{1,4}(-k\d{1,4})?$")]
 MAX_FRAME_CHARS = 20_000
 
+_NAMES = {"sessionId": "session_id", "teamSize": "team_size"}
+"""The inputs that a frame calls otherwise."""
+
 router = APIRouter()
 
 
@@ -175,8 +178,7 @@ def _asked(frame: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         message = "data must be an object with sessionId and message"
         raise ValueError(message)  # noqa: TRY004 - a frame of the wrong form, like the others
-    names = {"sessionId": "session_id", "teamSize": "team_size"}
-    return {names.get(str(name), str(name)): value for name, value in data.items()}
+    return {_NAMES.get(str(name), str(name)): value for name, value in data.items()}
 
 
 async def _send(socket: WebSocket, event: str, **data: Any) -> None:
@@ -186,7 +188,7 @@ async def _send(socket: WebSocket, event: str, **data: Any) -> None:
 def _told(error: HastenError) -> dict[str, Any]:
     told: dict[str, Any] = {"code": error.code, "message": str(error)}
     if field := getattr(error, "field", ""):
-        told["field"] = {"session_id": "sessionId"}.get(field, field)
+        told["field"] = next((said for said, name in _NAMES.items() if name == field), field)
     return told
 
 
