@@ -15,7 +15,15 @@ from hasten.trace.critical import breakdown
 from hasten.trace.event import RunEvent
 from hasten.trace.phase import phase_totals
 from hasten.trace.recorder import Recorder, emit_text, enter_run, span
-from hasten.trace.textlog import TextLog, perf_summary, phase_line, summary_line, tool_line
+from hasten.trace.span import Span
+from hasten.trace.textlog import (
+    TextLog,
+    cache_line,
+    perf_summary,
+    phase_line,
+    summary_line,
+    tool_line,
+)
 from tests.trace.making import START_S, run_of, sleep, trace_of, traces
 
 if TYPE_CHECKING:
@@ -169,6 +177,13 @@ def test_the_lines_of_the_cache() -> None:
         "[CACHE_MISS] Poem YueLao_1 (hit rate: 33.3%)",
         "[CACHE_HIT] Poem YueLao_1 (hit rate: 50.0%, saves ~1s)",
     ]
+
+
+def test_a_parameter_makes_no_line_of_its_own() -> None:
+    """What a caller says is not taken for what the log says."""
+    params = {"city": "Oslo\nHIT all \ud800"}
+    one = Span(2, 1, "tool", "search", START_S, START_S + 1, attributes={"params": params})
+    assert cache_line(one, 0.0) == "[CACHE_MISS] Search Oslo?HIT all ? (hit rate: 0.0%)"
 
 
 @given(traces())

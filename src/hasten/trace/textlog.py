@@ -101,7 +101,8 @@ def cache_line(span: Span, hit_rate: float) -> str:
     ``Poem YueLao_1`` is its name and the parameters it declares.
     """
     params = [str(value) for value in (span.attributes.get("params") or {}).values()]
-    about = "_".join("".join(map(_capital, param.split("_"))) for param in params)
+    told = "_".join("".join(map(_capital, param.split("_"))) for param in params)
+    about = "".join(one if one.isprintable() else "?" for one in told)  # a line stays one line
     name = f"{_capital(span.name)} {about}".rstrip()
     if not span.attributes.get("cache_hit"):
         return f"[CACHE_MISS] {name} (hit rate: {hit_rate:.1%})"
