@@ -102,17 +102,21 @@ def test_with_keys_only_an_admin_reads_them(on_server: Callable[..., Any]) -> No
     on_server(test)
 
 
-def test_unknown_paths_share_a_label(on_server: Callable[..., Any]) -> None:
-    """What somebody asks for at random makes no new label."""
+def test_unknown_paths_and_methods_share_a_label(on_server: Callable[..., Any]) -> None:
+    """What somebody asks for at random makes no new label, and takes no memory."""
 
     async def test(client: Client) -> None:
         for path in ("/nothing/1", "/nothing/2", "/api/runs/none"):
             assert (await client.call("GET", path)).status == 404
+        for method in ("BREW", "STIR"):
+            assert (await client.call(method, "/health")).status == 405
         text, found = await read(client)
         missed = {"method": "GET", "status": "404"}
         assert of(found, "hasten_requests_total", **missed, route="other") == 2
         assert of(found, "hasten_requests_total", **missed, route="/api/runs/{run_id}") == 1
         assert "/nothing" not in text
+        wrong = {"method": "other", "status": "405"}
+        assert of(found, "hasten_requests_total", **wrong, route="/health") == 2
 
     on_server(test)
 

@@ -6,6 +6,7 @@ Owns ``GET /metrics`` and counting requests as they end. Leaves the figures to
 
 from __future__ import annotations
 
+from http import HTTPMethod
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 router = APIRouter(tags=["health"])
+
+METHODS = frozenset(HTTPMethod)
+"""Anybody may ask with a method of their own making: all those are counted as one."""
 
 
 class RequestCounts:
@@ -36,7 +40,8 @@ class RequestCounts:
         async def counted(message: Mapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "other")
-                self._counts[scope["method"], route, str(message["status"])] += 1
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self._counts[method, route, str(message["status"])] += 1
             await send(message)
 
         await self.app(scope, receive, counted)
