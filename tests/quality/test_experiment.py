@@ -57,6 +57,7 @@ def test_each_check_gives_a_share() -> None:
     assert sections_score(answer(), ["Meaning", "Love"]) == 0.5
     assert sections_score(answer('{"meaning": 1}'), ["meaning"]) == 1.0
     assert sections_score(answer("the meaning of tea"), ["Meaning"]) == 0.0
+    assert sections_score(answer("## What next?\nDrink."), ["What next?", "What nex"]) == 0.5
     assert facts_score(answer(), ["ann", "coffee"]) == 0.5
     assert (words_score(answer("a b c"), 6, 9), words_score(answer("a b c"), 1, 3)) == (0.5, 1.0)
     assert words_score(answer("a b c d"), 1, 2) == 0.5

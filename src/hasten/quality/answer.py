@@ -101,9 +101,8 @@ def _share(found: Sequence[bool]) -> float:
 
 def _is_there(text: str, section: str) -> bool:
     name = re.escape(section)
-    return (
-        re.search(rf"^\s*(#+\s*|\W{{0,3}}){name}\b|\"{name}\"\s*:", text, re.MULTILINE) is not None
-    )
+    as_heading, as_key = rf"^\s*(#+\s*|\W{{0,3}}){name}(?!\w)", rf"\"{name}\"\s*:"
+    return re.search(f"{as_heading}|{as_key}", text, re.MULTILINE) is not None
 
 
 def _is_valid(value: Any, schema: type[BaseModel]) -> bool:
