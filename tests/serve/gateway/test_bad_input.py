@@ -97,6 +97,17 @@ def test_malformed_requests(through: Through, count: int) -> None:
     through(test, upstreams=(quick,), speed=1_000.0, within_s=count / 20)
 
 
+@pytest.mark.parametrize("name", ["", "m" * 201, "sim\0", "sim\nx", 7])
+def test_a_model_has_a_name_that_can_be_kept(through: Through, name: Any) -> None:
+    """Else PostgreSQL would refuse the call's row, and with it those of all other calls then."""
+
+    async def test(door: Door) -> None:
+        refused = await door.post(CHAT, ask("tea?", model=name))
+        assert (refused.status, refused.json["error"]["param"]) == (400, "model")
+
+    through(test)
+
+
 def test_an_empty_stop_stops_nothing(through: Through) -> None:
     """Found by the long run: the simulated model could not cut a text at nothing."""
 

@@ -99,6 +99,11 @@ class Question(NamedTuple):
         return Asked(Request(messages=(), model=self.model), self.is_stream, self.wants_usage)
 
 
+def _is_name(model: str) -> bool:
+    """Whether a model may be called so; a row that PostgreSQL refuses takes others with it."""
+    return 0 < len(model) <= MOST_MODEL_CHARS and model.isprintable()
+
+
 def read_question(route: Route, data: bytes) -> Question:
     """Return what ``data`` asks. Raises ``InvalidInput`` naming the field."""
     try:
@@ -110,8 +115,8 @@ def read_question(route: Route, data: bytes) -> Question:
         message = "the body must be a JSON object"
         raise InvalidInput(message, field="")
     model, stream = body.get("model"), body.get("stream")
-    if not isinstance(model, str) or not 0 < len(model) <= MOST_MODEL_CHARS:
-        message = f"model must be a name of up to {MOST_MODEL_CHARS} characters"
+    if not isinstance(model, str) or not _is_name(model):
+        message = f"model must be a name of up to {MOST_MODEL_CHARS} printable characters"
         raise InvalidInput(message, field="model")
     if stream not in (None, True, False):
         message = "stream must be true or false"
