@@ -225,3 +225,9 @@ def test_callers_do_not_matter_to_erasing_others(tmp_path: Path) -> None:
         return (await runtime.erase(other.tenant, other.user))["rows"]
 
     assert on_runtime(main, tmp_path) == 0
+
+
+def test_a_write_of_another_applications_table_is_refused() -> None:
+    """A name that is misspelt would drop nothing."""
+    with pytest.raises(InvalidInput, match=r"\['notes'\]"):
+        asyncio.run(MemoryTables(metadata, 0.0).write(lambda _: None, tables=["notes"]))

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 SWEEP_AFTER_S = 1.0
 """What was invalidated leaves memory so soon after the news; it is not served in between."""
 
+SWEEP_ENTRY_S = 2e-4
+"""Or after so long for each entry held, if that is more: a look takes a fiftieth of it, and news
+may come without end."""
+
 SWEEP_ENTRIES = 500
 """A sweep lets others have their turn after so many entries."""
 
@@ -156,7 +160,7 @@ class CacheMemory:
         clock, epoch = current_clock(), 0
         while epoch != self._view.epoch:
             epoch = self._view.epoch
-            await clock.sleep(SWEEP_AFTER_S)
+            await clock.sleep(max(SWEEP_AFTER_S, len(self.queue.nodes) * SWEEP_ENTRY_S))
             for count, held in enumerate(self.entries(), 1):
                 if clock.now() >= held.leaves_s or not self._stands(held):
                     self.drop_held(held)

@@ -162,8 +162,12 @@ class Tables(ABC):
     ) -> T:
         """Return what ``work`` returns once what it wrote is durable.
 
-        ``tables`` are those it writes; by default any of the application's.
+        ``tables`` are those it writes; by default any of the application's. Raises
+        ``InvalidInput`` for one that is none of them.
         """
+        if strange := set(tables) - set(self.metadata.tables):
+            message = f"no tables of this application: {sorted(strange)}"
+            raise InvalidInput(message, field="tables", value=tables)
         shares = [whole(self.metadata.tables[name]) for name in tables or self.metadata.tables]
         async with self._writing(about, shares):
             return await self._write(work)
