@@ -22,19 +22,15 @@ const SHOWN = 40;
 
 /** `onError` hears what the server refuses, null when it is well again; a key may be waited for. */
 export function GatewayPage({ isWaiting, onError }) {
-  const [figures, setFigures] = useState(null);
-  const [calls, setCalls] = useState([]);
+  const [{ calls, figures }, setFound] = useState({ calls: [], figures: null });
   const [which, setWhich] = useState({});
   const [isLive, setIsLive] = useState(true);
-  const load = useCallback(
-    () =>
-      Promise.all([
-        gatewayCalls({ ...which, limit: SHOWN }).then((found) => setCalls(found.calls)),
-        gatewayFigures().then(setFigures, exceptForbidden),
-      ]),
-    [which],
-  );
-  useLooking(load, { isLive, isWaiting, onError });
+  const load = useCallback(async () => {
+    const asked = [gatewayCalls({ ...which, limit: SHOWN }), gatewayFigures().catch(exceptForbidden)];
+    const [{ calls }, figures] = await Promise.all(asked);
+    return { calls, figures };
+  }, [which]);
+  useLooking(load, setFound, { isLive, isWaiting, onError });
   return html`
     <div class="cache gateway">
       ${figures && html`<${Figures} figures=${figures} />`}
@@ -57,8 +53,11 @@ export function GatewayPage({ isWaiting, onError }) {
   `;
 }
 
-/** Looks once, then again and again while the page is seen; a server that is gone may come back. */
-function useLooking(load, { isLive, isWaiting, onError }) {
+/**
+ * Looks once, then again and again while the page is seen; a server that is gone may come back.
+ * What comes after another question is dropped.
+ */
+function useLooking(load, take, { isLive, isWaiting, onError }) {
   useEffect(() => {
     if (isWaiting) return undefined;
     let timer = 0;
@@ -66,14 +65,17 @@ function useLooking(load, { isLive, isWaiting, onError }) {
     let hasFailed = false;
     const look = async () => {
       try {
-        if (!document.hidden) await load();
+        const found = document.hidden ? null : await load();
+        if (isOver) return;
+        if (found) take(found);
         if (hasFailed) onError(null);
         hasFailed = false;
       } catch (error) {
+        if (isOver) return;
         hasFailed = true;
         onError(error);
       }
-      if (!isOver && isLive) timer = setTimeout(look, LOOK_MS);
+      if (isLive) timer = setTimeout(look, LOOK_MS);
     };
     look();
     return () => {
