@@ -1,4 +1,4 @@
-"""Reading rows by a column's values: the same rows as a query's, of every type, however many."""
+"""Rows by a column's values, as a query finds them; rows put, and whether one changed hands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from hasten.store.sql import open_sql
-from hasten.store.sql.batch import BATCH_ROWS, fetch, fetch_where, upsert
+from hasten.store.sql.batch import BATCH_ROWS, fetch, fetch_where, upsert, upsert_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,13 @@ things = sa.Table(
     sa.Column("price", sa.Numeric(10, 2)),
     sa.Column("share", sa.Double),
     sa.Column("which", sa.Uuid),
+)
+owned = sa.Table(
+    "owned",
+    metadata,
+    sa.Column("key", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.Text),
+    sa.Column("user", sa.Text),
 )
 SOME: dict[str, Any] = {
     "name": "naïve 'name'\nof two lines",
@@ -101,3 +108,33 @@ def test_more_keys_than_a_statement_takes(url: str) -> None:
         return found
 
     assert asyncio.run(main()) == list(range(count))
+
+
+def test_rows_that_change_hands_are_noticed(url: str) -> None:
+    """All are written in any case; of a key that comes twice the last."""
+
+    def put(connection: Connection, rows: list[tuple[int, str | None]]) -> bool:
+        made = [{"key": key, "tenant": "t", "user": user} for key, user in rows]
+        return upsert_own(connection, owned, made)
+
+    def work(connection: Connection) -> list[bool]:
+        metadata.create_all(connection)
+        kept = [
+            put(connection, [(1, "ann"), (2, "bob")]),
+            put(connection, [(1, "ann"), (3, "ann"), (3, "cem")]),
+            put(connection, []),
+            put(connection, [(1, "ann"), (2, "ann")]),
+            put(connection, [(3, None)]),
+        ]
+        found = fetch(connection, sa.select(owned.c.key, owned.c.user).order_by(owned.c.key))
+        metadata.drop_all(connection)
+        assert [(row["key"], row["user"]) for row in found] == [(1, "ann"), (2, "ann"), (3, None)]
+        return kept
+
+    async def main() -> list[bool]:
+        store = await open_sql(url)
+        found = await store.write(work)
+        await store.close()
+        return found
+
+    assert asyncio.run(main()) == [True, True, True, False, False]
