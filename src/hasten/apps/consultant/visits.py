@@ -1,6 +1,6 @@
 """What people do in a load test: analyse a company, talk about it, forecast, look back.
 
-Owns the mix (plan: scenarios). ``App.load`` is told of it by the manifest.
+Owns the mix (plan: scenarios). The manifest gives it as ``App.load``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from hasten.apps.consultant.chat import SAMPLES as TALKS
 from hasten.apps.consultant.sources import companies
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
     from random import Random
 
 AT = "/apps/consultant"
-
-Asked = tuple[str, str, "Mapping[str, Any] | None"]
 
 MIXED = {"analysis": 5, "talk": 1, "forecast": 2, "past": 2}
 BURST = {"analysis": 9, "forecast": 1}
 
 
-def visit(profile: str, chance: Random) -> Generator[Asked, Any, None]:
+def visit(profile: str, chance: Random) -> Generator[tuple[str, str, Any], Any, None]:
     """Ask for an analysis first, since a talk needs one; then mixed, in a burst mostly for more."""
     mix = BURST if profile == "burst" else MIXED
     yield _request("analysis", chance)
@@ -30,13 +28,12 @@ def visit(profile: str, chance: Random) -> Generator[Asked, Any, None]:
         yield _request(chance.choices([*mix], [*mix.values()])[0], chance)
 
 
-def _request(kind: str, chance: Random) -> Asked:
+def _request(kind: str, chance: Random) -> tuple[str, str, Any]:
     company = chance.choice([*companies()])
     question = chance.choice([talk["message"] for talk in TALKS.values()])
-    asked: dict[str, Asked] = {
+    return {
         "analysis": ("POST", f"{AT}/analyze", {"company": company, "frameworks": ["porter"]}),
         "talk": ("POST", f"{AT}/conversational/chat", {"message": question}),
         "forecast": ("POST", f"{AT}/forecasting/generate", {"company": company}),
         "past": ("GET", f"{AT}/analyses", None),
-    }
-    return asked[kind]
+    }[kind]

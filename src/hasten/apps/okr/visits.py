@@ -1,6 +1,6 @@
 """What teams do in a load test: begin a session, talk to the coach, look at the board.
 
-Owns the mix; what is said is the ``workload``'s. ``App.load`` is told of it by the manifest.
+Owns the mix; what is said is the ``workload``'s. The manifest gives it as ``App.load``.
 """
 
 from __future__ import annotations

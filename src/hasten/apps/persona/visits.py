@@ -1,6 +1,6 @@
 """What people do in a load test: read personas, compare them, change one of their own.
 
-Owns the mix. ``App.load`` is told of it by the manifest.
+Owns the mix. The manifest gives it as ``App.load``.
 """
 
 from __future__ import annotations
