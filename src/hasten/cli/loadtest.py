@@ -298,7 +298,9 @@ async def _keep(
 def _draw(found: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("request", "requests", "failed", "a second", "P50", "P95", "P99", "most"):
-        table.add_column(heading, justify="left" if heading == "request" else "right")
+        table.add_column(
+            heading, justify="left" if heading == "request" else "right", overflow="fold"
+        )
     rows = [*found["by_request"].items(), ("all", found)]
     for name, one in rows:
         times = [seconds(one[which]) for which in ("p50_s", "p95_s", "p99_s", "most_s")]
