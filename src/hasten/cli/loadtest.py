@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -279,14 +279,16 @@ def growth_percent(weights: Sequence[float]) -> float:
 
 
 def _weight(server: int) -> float:
-    """Return the resident bytes of the server and its workers."""
+    """Return the resident bytes of the server, its workers and what those started."""
     import psutil  # type: ignore[import-untyped]  # it ships none
 
-    try:
+    weight = 0
+    with suppress(psutil.NoSuchProcess):
         process = psutil.Process(server)
-        return float(sum(one.memory_info().rss for one in (process, *process.children())))
-    except psutil.NoSuchProcess:
-        return 0.0
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                weight += one.memory_info().rss
+    return float(weight)
 
 
 async def _keep(

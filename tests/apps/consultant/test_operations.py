@@ -25,7 +25,6 @@ from hasten.apps.consultant.archive import (
 from hasten.apps.consultant.chat import history, relevant
 from hasten.apps.consultant.edgar import EdgarSource
 from hasten.apps.consultant.exports import EXPORTS
-from hasten.apps.consultant.forecast import project
 from hasten.apps.consultant.inputs import SAMPLES
 from hasten.apps.consultant.monitors import (
     Monitor,
@@ -36,6 +35,7 @@ from hasten.apps.consultant.monitors import (
     moved,
     whose_are_due,
 )
+from hasten.apps.consultant.projection import project
 from hasten.apps.consultant.sources import SampleSource
 from hasten.caller import Caller, set_caller
 from hasten.errors import HastenError

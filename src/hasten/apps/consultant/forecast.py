@@ -1,22 +1,16 @@
 """Forecasts of a company's figures: intervals by statistics, scenarios in words.
 
-Owns the graphs of the operation ``forecast`` and the projection: an ARIMA with drift from
-statsmodels, its order chosen by the corrected Akaike criterion (Hyndman and Athanasopoulos,
-*Forecasting: Principles and Practice*, section 9.6). Yearly figures of firms are close to a
-random walk with drift (Ball and Watts, *Journal of Finance* 1972), and its intervals widen
-with the years. ``baseline`` has the scenarios written in one call, ``hasten`` side by side.
+Owns the graphs of the operation ``forecast``; leaves the statistics to ``projection``.
+``baseline`` has the scenarios written in one call, ``hasten`` side by side.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hasten import CachePolicy, Graph, HastenError, Model, current_clock, step, tool
+from hasten import CachePolicy, Graph, HastenError, Model, step, tool
 from hasten.apps.consultant import tools
 from hasten.apps.consultant.baseline import answer_chapter
 from hasten.apps.consultant.chapters import Chapter, Findings, Section
@@ -25,16 +19,10 @@ from hasten.apps.consultant.inputs import CompanyId
 from hasten.apps.consultant.sources import DAY_S, Company, CompanySource, Filings
 from hasten.apps.consultant.tools import own_facts
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Metric = Literal["revenue", "operating_profit", "net_profit"]
 
 LEAST_YEARS = 6
 """A shorter series tells no trend from chance."""
-
-_FORMS = {"random walk with drift": (0, 1, 0), "random walk with drift and momentum": (1, 1, 0)}
-"""ARIMA orders by name: what ten yearly figures can tell apart."""
 
 
 class ForecastInputs(BaseModel):
@@ -97,15 +85,14 @@ SCENARIOS = Chapter(
     ),
 )
 async def projection(filings: Filings, metric: Metric, years: int, confidence: float) -> Projection:
-    """Project the figures, away from the event loop where there are threads."""
+    """Project the figures."""
+    from hasten.apps.consultant.projection import projected
+
     past: tuple[float, ...] = getattr(filings, metric)
     if len(past) < LEAST_YEARS:
         message = f"{metric}: {len(past)} years are known, a forecast wants {LEAST_YEARS}"
         raise HastenError(message)
-    if current_clock().kind == "virtual":
-        form, ahead = project(past, years, confidence)
-    else:
-        form, ahead = await asyncio.to_thread(project, past, years, confidence)
+    form, ahead = await projected(past, years, confidence)
     last_year = filings.first_year + len(past) - 1
     return Projection(
         metric=metric,
@@ -141,32 +128,6 @@ async def long_scenarios(model: Model, profile: Company, projection: Projection)
 async def filings_after(source: CompanySource, profile: Company) -> Filings:
     """Read the figures once the company is known."""
     return await source.filings(profile.id)
-
-
-def project(
-    past: Sequence[float], years: int, confidence: float
-) -> tuple[str, list[tuple[float, float, float]]]:
-    """Return the form chosen, and for each year ahead the likely value and its interval.
-
-    What is always above zero is projected by its logarithm: it grows by shares and stays
-    above zero.
-    """
-    from statsmodels.tsa.arima.model import ARIMA
-
-    in_logs = min(past) > 0
-    series = [math.log(value) if in_logs else value for value in past]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fit that did not converge has no better criterion
-        fits = {name: ARIMA(series, order=order, trend="t").fit() for name, order in _FORMS.items()}
-        chosen = min(fits, key=lambda name: float(fits[name].aicc))
-        told = fits[chosen].get_forecast(years)
-        intervals = told.conf_int(alpha=1 - confidence)
-    back = math.exp if in_logs else float
-    rows = zip(told.predicted_mean, intervals, strict=True)
-    return chosen, [
-        (round(back(likely), 1), round(back(low), 1), round(back(high), 1))
-        for likely, (low, high) in rows
-    ]
 
 
 def scenario_facts(profile: Company, projection: Projection) -> dict[str, str]:
