@@ -36,12 +36,23 @@ class CountingQueue(JobQueue):
     async def take(self, limits: Any) -> Any:
         """Take, and count it."""
         self.takes += 1
+        self.fail()
         return await super().take(limits)
 
     async def look(self) -> Any:
         """Look, and count it."""
         self.looks += 1
+        self.fail()
         return await super().look()
+
+    faults = 0
+
+    def fail(self) -> None:
+        """Raise what no store raises, as often as ``faults`` says."""
+        if self.faults:
+            self.faults -= 1
+            message = "a fault of ours"
+            raise RuntimeError(message)
 
 
 @asynccontextmanager
@@ -203,5 +214,25 @@ def test_who_leaves_leaves_a_job(tmp_path: Path) -> None:
                     await task
             assert sorted(begun) == [f"r{number}" for number in range(8)]
             assert await is_done(queue, 8)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_fault_of_ours_ends_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes, and looks, again after a moment: nobody would miss one that ended."""
+    monkeypatch.setattr("hasten.jobs.worker.RETRY_S", 0.01)
+    monkeypatch.setattr("hasten.jobs.worker.LOOK_S", 60.0)
+
+    async def main() -> None:
+        async with working(tmp_path) as (queue, worker, begun, may_end):
+            may_end.set()
+            looks, queue.faults = queue.looks, 1
+            worker._died.set()
+            await until(lambda: queue.looks > looks + 1)
+            takes, queue.faults = queue.takes, 1
+            worker._news.set()
+            await until(lambda: queue.takes > takes + 1)
+            await submitted(queue, "a")
+            await until(lambda: begun == ["a"])
 
     asyncio.run(asyncio.wait_for(main(), 20))

@@ -159,8 +159,8 @@ class JobWorker:
             try:
                 next_due_s = await self._fill()
                 await self._sleep(next_due_s)
-            except StoreError as error:
-                _log.warning("no jobs are taken: %s", error)
+            except Exception as error:  # noqa: BLE001 - a worker that ends is missed by nobody
+                _warn("no jobs are taken", error)
                 await self.queue.clock.sleep(RETRY_S)
 
     async def _fill(self) -> float | None:
@@ -195,8 +195,8 @@ class JobWorker:
         while True:
             try:
                 wait_s = await self._look()
-            except StoreError as error:
-                _log.warning("nothing is looked for: %s", error)
+            except Exception as error:  # noqa: BLE001 - as above
+                _warn("nothing is looked for", error)
                 wait_s = RETRY_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._died.wait(), wait_s)
@@ -265,8 +265,8 @@ class JobWorker:
                 continue
             try:
                 held = await self.queue.beat(list(mine), self.policy.lease_s)
-            except StoreError as error:
-                _log.warning("leases are not renewed: %s", error)
+            except Exception as error:  # noqa: BLE001 - as above
+                _warn("leases are not renewed", error)
                 continue
             for job_id, (job, task) in mine.items():
                 sink = self._sinks.get(job_id)
@@ -277,6 +277,13 @@ class JobWorker:
     def _tell(self, told: Told, job: JobRecord) -> None:
         for listener in self.listeners:
             listener(told, job)
+
+
+def _warn(what: str, error: Exception) -> None:
+    """Tell of a dependency's failure in a line, of a fault of ours with its traceback."""
+    is_known = isinstance(error, HastenError)
+    level = logging.WARNING if is_known else logging.ERROR
+    _log.log(level, "%s: %s", what, error, exc_info=None if is_known else error)
 
 
 def _after(waited_s: float | None) -> str:

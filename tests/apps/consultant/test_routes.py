@@ -44,6 +44,8 @@ def test_an_analysis_is_made_kept_read_and_taken_along(at_the_desk: Callable[...
             assert (await client.call("GET", f"{at}/export?format={form}")).status == 200
         ids = [made["analysis_id"], "nobody"]
         batch = (await client.call("POST", f"{HOME}/analyses/batch", {"ids": ids})).json
+        odd = await client.call("POST", f"{HOME}/analyses/batch", {"ids": ["a\0b"]})
+        assert (odd.status, odd.json["errors"][0]["field"]) == (422, "ids.0")
         assert batch["nobody"] is None
         assert batch[ids[0]]["company_name"] == "Ledgerleaf"
         reply = await client.call(

@@ -135,10 +135,15 @@ async def answer(
         Request.ask("\n".join([*asked, order]), system=_RULES, task="chat", max_tokens=600)
         for order in _ORDERS
     )
-    text, questions = await asyncio.gather(
-        write(model, request, section="Answer"), write(model, lead, section="Next questions")
-    )
-    return _reply(analysis, conversation_id, body(text), body(questions), about)
+    try:
+        async with asyncio.TaskGroup() as group:  # one that fails ends the other's call, too
+            text = group.create_task(write(model, request, section="Answer"))
+            questions = group.create_task(write(model, lead, section="Next questions"))
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+    found = body(text.result()), body(questions.result())
+    return _reply(analysis, conversation_id, *found, about)
 
 
 @step(phase="reply", label="Answering", timeout_s=30.0)

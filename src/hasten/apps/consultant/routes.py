@@ -23,7 +23,9 @@ from hasten.apps.consultant.monitors import Alert, Monitor, MonitorAsked
 from hasten.apps.consultant.sources import companies
 
 Here = Annotated[AppContext, Depends(AppContext.of)]
-Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+NAME = r"^[A-Za-z0-9_-]{1,64}$"
+Name = Annotated[str, Field(pattern=NAME)]
+Id = Annotated[str, Path(pattern=NAME)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 BATCH = 500
 
@@ -35,7 +37,7 @@ class Batch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=BATCH)
+    ids: list[Name] = Field(min_length=1, max_length=BATCH)
 
 
 class MonitorBatch(BaseModel):
