@@ -32,6 +32,13 @@ def test_only_durations_have_a_speed(speed: float, monkeypatch: pytest.MonkeyPat
     assert clock.loop_delay(8.0) == 8.0 / speed
 
 
+def test_clocks_of_one_speed_agree() -> None:
+    """What a run notes by its clock, such as a model's rest, another run reads by its own."""
+    first_s = Clock(4.0).monotonic()
+    assert first_s <= Clock(4.0).monotonic() < first_s + 40.0
+    assert Clock(4.0).monotonic() > 2 * Clock().monotonic()
+
+
 def test_monotonic_never_goes_back() -> None:
     """Even between two readings in a row."""
     clock = Clock()

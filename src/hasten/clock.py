@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 ClockKind = Literal["real", "virtual"]
 
+_ORIGIN_S = time.perf_counter()
+"""A small number keeps its fractions when it is multiplied by a speed."""
+
 
 class Clock:
     """The real clock, at ``speed`` times its pace. All times are seconds.
 
     ``now()`` is seconds since the Unix epoch, by the wall. ``monotonic()`` never goes
-    back and advances ``speed`` seconds for each second on the wall.
+    back and advances ``speed`` seconds for each second on the wall; all clocks of one
+    speed agree on it, whenever they were made, so that a run may read what another noted.
     """
 
     kind: ClockKind = "real"
@@ -38,11 +42,10 @@ class Clock:
             message = f"speed must be a number above 0, not {speed}"
             raise ValueError(message)
         self.speed = speed
-        self._origin_s = time.perf_counter()
 
     def monotonic(self) -> float:
-        """Return seconds since this clock was made; for durations."""
-        return (time.perf_counter() - self._origin_s) * self.speed
+        """Return seconds since the process began, more or less; for durations."""
+        return (time.perf_counter() - _ORIGIN_S) * self.speed
 
     def now(self) -> float:
         """Return seconds since the Unix epoch, whatever the speed; for timestamps and ages."""

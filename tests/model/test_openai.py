@@ -302,8 +302,9 @@ def test_each_deadline_ends_the_call(
             return raw.has_left.is_set()
 
     clock = Clock()
+    began_s = clock.monotonic()
     assert asyncio.run(main())
-    assert clock.monotonic() < 20.0
+    assert clock.monotonic() - began_s < 20.0
 
 
 def test_deadlines_are_seconds_of_the_clock_in_force() -> None:
@@ -317,8 +318,9 @@ def test_deadlines_are_seconds_of_the_clock_in_force() -> None:
                     await model.complete(ASK)
 
     clock = Clock()
+    began_s = clock.monotonic()
     asyncio.run(main())
-    assert 0.1 <= clock.monotonic() < 20.0
+    assert 0.1 <= clock.monotonic() - began_s < 20.0
 
 
 def test_nobody_listening_is_unavailable() -> None:

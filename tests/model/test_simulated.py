@@ -78,8 +78,9 @@ def test_speed_shortens_the_wait_and_not_the_record() -> None:
             return took_s
 
     real = Clock()
+    began_s = real.monotonic()
     assert asyncio.run(main()) >= 60.0
-    assert real.monotonic() < 30.0
+    assert real.monotonic() - began_s < 30.0
 
 
 def test_the_answer_depends_on_seed_and_request_alone() -> None:

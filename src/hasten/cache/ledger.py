@@ -44,6 +44,7 @@ class CacheLedger:
         self._holder = secrets.token_bytes(8)
         self._pulling: asyncio.Task[None] | None = None
         self._soon: asyncio.Task[None] | None = None
+        self._clock = current_clock()  # one for all who ask: a run has a pace of its own
         self._pulled_s = -math.inf
 
     async def sync(self) -> None:
@@ -58,9 +59,9 @@ class CacheLedger:
         For whoever has written something and is not waited for: a look at a database costs
         more than the write did.
         """
-        wait_s = self._pulled_s + TOGETHER_S - current_clock().monotonic()
+        wait_s = self._pulled_s + TOGETHER_S - self._clock.monotonic()
         if wait_s <= 0 or self.tier.store.reach == "process":
-            self._pulled_s = current_clock().monotonic()
+            self._pulled_s = self._clock.monotonic()
             await self.pull()
             return
         if self._soon is None:
@@ -68,9 +69,9 @@ class CacheLedger:
         await asyncio.shield(self._soon)
 
     async def _pull_in(self, wait_s: float) -> None:
-        await current_clock().sleep(wait_s)
+        await self._clock.sleep(wait_s)
         self._soon = None  # who has written from now on needs a later look
-        self._pulled_s = current_clock().monotonic()
+        self._pulled_s = self._clock.monotonic()
         await self.pull()
 
     async def pull(self) -> None:

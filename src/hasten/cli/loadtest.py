@@ -31,7 +31,7 @@ from rich.text import Text
 from hasten.app import DEFAULT_APP, find_apps, pick_app
 from hasten.cli.serve import free_port
 from hasten.cli.terminal import AsJson, err, out, seconds, with_runtime, write_json
-from hasten.clock import Clock, current_clock
+from hasten.clock import current_clock
 from hasten.errors import HastenError, InvalidInput, MissingExtra, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -227,8 +227,9 @@ def _said(log: Path) -> str:
 def _await_start(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     import socket
 
-    clock = Clock()
-    while clock.monotonic() < START_WITHIN_S and server.poll() is None:
+    clock = current_clock()
+    until_s = clock.monotonic() + START_WITHIN_S
+    while clock.monotonic() < until_s and server.poll() is None:
         try:
             socket.create_connection((LOOPBACK, port), timeout=1.0).close()
         except OSError:
@@ -241,7 +242,8 @@ def _await_start(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 def _play(plan: dict[str, Any], folder: Path, server: int | None, *, is_quiet: bool) -> list[float]:
     """Play the users to their end; return what the server's memory was, second by second."""
-    clock, weights = Clock(), []
+    clock, weights = current_clock(), []
+    until_s = clock.monotonic() + plan["run_time_s"]
     command = [sys.executable, "-m", "hasten.cli.users"]
     with (folder / "users.log").open("wb") as log:
         users = subprocess.Popen(  # noqa: S603 - this very program
@@ -253,7 +255,7 @@ def _play(plan: dict[str, Any], folder: Path, server: int | None, *, is_quiet: b
         users.stdin.close()
         with err.status("", spinner="dots") as status:
             while users.poll() is None:
-                left_s = max(0.0, plan["run_time_s"] - clock.monotonic())
+                left_s = max(0.0, until_s - clock.monotonic())
                 if not is_quiet:
                     status.update(f"{plan['users']} users on {plan['app']}, {left_s:.0f} s left")
                 if server is not None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 
+from hasten.clock import Clock
 from hasten.errors import StoreError, StoreUnavailable
 from hasten.store.sql import SqlPolicy, SqlSink, SqlStore, open_sql
 from hasten.store.sql.postgres import CLOSE_S
@@ -212,3 +214,28 @@ def test_a_driver_that_lost_its_way_is_as_good_as_a_lost_server(postgres_url: st
             assert not isinstance(refused.value, StoreUnavailable)
 
     asyncio.run(main())
+
+
+def test_a_line_is_asked_again_after_a_silence(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been cut without a word; one that was just used need not be asked."""
+    pings: list[object] = []
+
+    def ping(line: object) -> None:
+        pings.append(line)
+
+    monkeypatch.setattr(AsyncAdapt_asyncpg_connection, "ping", ping)
+
+    async def main() -> list[int]:
+        async with opened(postgres_server.new_database()) as store:
+            counts = []
+            for silent_s in (0.0, 0.0, 100.0):
+                later_s = Clock().monotonic() + silent_s
+                with monkeypatch.context() as patch:
+                    patch.setattr(Clock, "monotonic", lambda _, at_s=later_s: at_s)
+                    await store.read(lambda connection: connection.execute(text("SELECT 1")))
+                counts.append(len(pings))
+            return counts
+
+    assert asyncio.run(main()) == [0, 0, 1]

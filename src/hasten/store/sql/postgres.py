@@ -193,7 +193,8 @@ def _check_line(connection: Any, record: Any, _lent: Any) -> None:
     hangs up, and after a while of silence: a line may have been cut without a word.
     """
     driver = connection.driver_connection
-    silent_s = Clock().monotonic() - record.info.get("used_s", 0.0)
+    now_s = Clock().monotonic()
+    silent_s = now_s - record.info.get("used_s", now_s)
     try:
         if driver.is_closed() or silent_s > ASK_AFTER_S or _has_something(driver):
             connection.ping()
