@@ -4,8 +4,8 @@ Owns the model: an ARIMA with drift from statsmodels, its order chosen by the co
 criterion (Hyndman and Athanasopoulos, *Forecasting: Principles and Practice*, section 9.6).
 Yearly figures of firms are close to a random walk with drift (Ball and Watts, *Journal of
 Finance* 1972), and its intervals widen with the years. On the wall's clock it works in a
-process of its own, whose import of statsmodels alone would hold up a server for seconds and
-stay in its memory; the process ends when it had nothing to do for five minutes.
+process of its own, whose import of statsmodels alone would hold up a server for seconds; it
+begins with the first forecast, and ends with the server.
 """
 
 from __future__ import annotations
