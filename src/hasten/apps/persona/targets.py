@@ -113,7 +113,7 @@ TARGETS = (
         about="tokens a load, in and out",
         measure=tokens,
         at_most=5_500,
-        unit="tokens",
+        unit="",
         plan="5,500",
     ),
     Target(
@@ -121,7 +121,7 @@ TARGETS = (
         about="parse errors, 5 % malformed",
         measure=parse_errors,
         at_most=0,
-        unit="errors",
+        unit="",
         plan="0",
         changes={"profile": SLOPPY},
     ),
