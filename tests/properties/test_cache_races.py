@@ -12,7 +12,6 @@ from hasten import virtual
 from hasten.cache import fill
 from hasten.cache.cache import Cache
 from hasten.cache.generation import SYNC_EVERY_S
-from hasten.cache.ledger import TOGETHER_S
 from hasten.cache.policy import CachePolicy
 from hasten.cache.tiers import Tier
 from hasten.caller import Caller, set_caller
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
 TAGGED = CachePolicy(use="entity", ttl_s=1000, fields=("id",), tags=("entity:{id}",), wait_s=5)
 WHOLE = CachePolicy(use="whole", ttl_s=1000, fields=("id",), wait_s=5)
 SLACK_S = 0.2
-"""What the store's own delays add to the bound: a process may hear of a change as late as it
-syncs, and looks after what it wrote meanwhile ``TOGETHER_S`` later."""
+"""What the store's own delays add to the bound within which another process knows."""
 
 
 class Source:
@@ -101,7 +99,7 @@ async def schedule(processes: int) -> Source:
             if random_.random() < 0.4:
                 await source.change(cache, random_.choice(ways))
             else:
-                bound_s = 0.0 if processes == 1 else SYNC_EVERY_S + TOGETHER_S + SLACK_S
+                bound_s = 0.0 if processes == 1 else SYNC_EVERY_S + SLACK_S
                 await source.read(cache, is_whole=random_.random() < 0.5, bound_s=bound_s)
 
     await asyncio.gather(*(act(random_.choice(caches)) for _ in range(5)))

@@ -8,9 +8,8 @@ and remembering to the store.
 
 How fast an invalidation reaches other processes: at once when the ledger's news
 arrive, and within ``SYNC_EVERY_S`` when a message is lost, because no entry is
-served from memory on an older view; what a process that had not heard of it wrote
-meanwhile falls ``TOGETHER_S`` (``ledger``) later. While the ledger cannot be reached,
-memory goes on serving for as long as it may hold an entry.
+served from memory on an older view. While the ledger cannot be reached, memory
+goes on serving for as long as it may hold an entry.
 """
 
 from __future__ import annotations
