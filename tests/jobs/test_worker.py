@@ -233,6 +233,7 @@ def test_a_fault_of_ours_ends_no_worker(tmp_path: Path, monkeypatch: pytest.Monk
             worker._news.set()
             await until(lambda: queue.takes > takes + 1)
             await submitted(queue, "a")
-            await until(lambda: begun == ["a"])
+            await until(lambda: bool(begun))
+            assert begun == ["a"]
 
     asyncio.run(asyncio.wait_for(main(), 20))
